@@ -1,0 +1,1 @@
+"""Multi-objective reward composition for aligning language models, in JAX."""
