@@ -1,0 +1,247 @@
+"""Hugging Face folders: ``config.json`` to and from a config, checked safetensors."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from morl.errors import InputError
+from morl.models.config import TransformerConfig
+from morl.storage import read_json
+
+FAMILIES = ("llama", "qwen2", "qwen3")
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+# What the transformer computes, key by key; any other value would change the result.
+FIXED: Mapping[str, tuple[Any, ...]] = {
+    "hidden_act": ("silu", "swish"),
+    "mlp_bias": (False, None),
+    "pretraining_tp": (1, None),
+    "partial_rotary_factor": (1, 1.0, None),
+    "rope_interleaved": (False, None),
+    "use_sliding_window": (False, None),
+    "quantization_config": (None,),
+    "is_encoder_decoder": (False, None),
+    "add_cross_attention": (False, None),
+}
+READ = {
+    *("model_type", "vocab_size", "hidden_size", "num_hidden_layers", "head_dim"),
+    *("num_attention_heads", "num_key_value_heads", "intermediate_size"),
+    *("rope_theta", "rope_scaling", "rope_parameters", "rms_norm_eps"),
+    *("max_position_embeddings", "tie_word_embeddings", "attention_bias"),
+    *("layer_types", "torch_dtype", "dtype"),
+}
+# Training, bookkeeping and defaults of generation: no part of the forward pass.
+UNUSED = {
+    *("architectures", "attention_dropout", "bos_token_id", "eos_token_id"),
+    *("pad_token_id", "initializer_range", "use_cache", "transformers_version"),
+    *("_name_or_path", "is_llama_config", "transformers.js_config"),
+    *("sliding_window", "max_window_layers", "_attn_implementation_autoset"),
+    *("output_attentions", "output_hidden_states", "return_dict", "id2label"),
+    *("label2id", "chunk_size_feed_forward", "unsloth_fixed", "unsloth_version"),
+}
+
+
+def _whole(config: Mapping[str, Any], key: str, where: str) -> int:
+    """A positive integer of the config."""
+    if key not in config:
+        raise InputError(
+            "missing, expected a positive integer", where=f"{where}: {key}"
+        )
+    value = config[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(
+            f"found {value!r}, expected a positive integer", where=f"{where}: {key}"
+        )
+    return value
+
+
+def _rope_base(config: Mapping[str, Any], where: str) -> float:
+    """The rotary base, from where either generation of configs keeps it."""
+    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    extra = set(scaling) - {"rope_type", "type", "rope_theta"}
+    if kind != "default" or extra:
+        raise InputError(
+            f"found rotary scaling {dict(scaling)}, expected rope_type 'default'",
+            where=f"{where}: rope_scaling",
+        )
+    base = scaling.get("rope_theta", config.get("rope_theta", 10_000.0))
+    if isinstance(base, bool) or not isinstance(base, int | float):
+        raise InputError(
+            f"found {base!r}, expected a number", where=f"{where}: rope_theta"
+        )
+    return float(base)
+
+
+def _check_keys(config: Mapping[str, Any], where: str) -> None:
+    """Refuses whatever the transformer would not honour."""
+    for key, value in config.items():
+        if key in FIXED:
+            if value not in FIXED[key]:
+                raise InputError(
+                    f"found {value!r}, expected {FIXED[key][0]!r}: the transformer has "
+                    "no other",
+                    where=f"{where}: {key}",
+                )
+        elif key not in READ | UNUSED and value not in (None, False):
+            raise InputError(
+                f"found {value!r} under a key that is not known; remove it if it does "
+                "not change the computation",
+                where=f"{where}: {key}",
+            )
+    kinds = set(config.get("layer_types") or ()) - {"full_attention"}
+    if kinds:
+        raise InputError(
+            f"found {sorted(kinds)}, expected full_attention in every layer",
+            where=f"{where}: layer_types",
+        )
+
+
+def config_from_json(
+    config: Mapping[str, Any], *, where: str = CONFIG
+) -> TransformerConfig:
+    """The transformer that a ``config.json`` describes.
+
+    Args:
+      config: The parsed file.
+      where: Name of the file, for errors.
+
+    Returns:
+      Its configuration; ``dtype`` is float32 whatever the file stores.
+
+    Raises:
+      InputError: The architecture, a rotary scaling or any other key asks for what the
+        transformer does not compute, or a size is missing or wrong.
+    """
+    family = config.get("model_type")
+    if family not in FAMILIES:
+        raise InputError(
+            f"found architecture {family!r}, expected one of {FAMILIES}",
+            where=f"{where}: model_type",
+        )
+    _check_keys(config, where)
+    heads = _whole(config, "num_attention_heads", where)
+    width = _whole(config, "hidden_size", where)
+    optional = {key: value for key, value in config.items() if value is not None}
+    biased = bool(optional.get("attention_bias", False))
+    sizes = {"num_key_value_heads": heads, "head_dim": width // heads} | optional
+    sizes = {"max_position_embeddings": 32_768} | sizes
+    try:
+        return TransformerConfig(
+            vocab_size=_whole(config, "vocab_size", where),
+            width=width,
+            num_layers=_whole(config, "num_hidden_layers", where),
+            num_heads=heads,
+            num_kv_heads=_whole(sizes, "num_key_value_heads", where),
+            head_dim=_whole(sizes, "head_dim", where),
+            ffn_width=_whole(config, "intermediate_size", where),
+            rope_base=_rope_base(config, where),
+            norm_epsilon=float(optional.get("rms_norm_eps", 1e-6)),
+            max_positions=_whole(sizes, "max_position_embeddings", where),
+            tied=bool(optional.get("tie_word_embeddings", False)),
+            qkv_bias=biased or family == "qwen2",
+            output_bias=biased and family != "qwen2",
+            qk_norm=family == "qwen3",
+        )
+    except InputError as error:
+        if str(error).startswith(where):
+            raise
+        raise InputError(str(error), where=where) from None
+
+
+def config_to_json(config: TransformerConfig) -> dict[str, Any]:
+    """The ``config.json`` of a configuration, which ``transformers`` reads.
+
+    Raises:
+      InputError: No family of Hugging Face has this combination of biases and norms.
+    """
+    variant = (config.qkv_bias, config.output_bias, config.qk_norm)
+    families = {
+        (False, False, False): ("llama", "LlamaForCausalLM"),
+        (True, True, False): ("llama", "LlamaForCausalLM"),
+        (True, False, False): ("qwen2", "Qwen2ForCausalLM"),
+        (False, False, True): ("qwen3", "Qwen3ForCausalLM"),
+        (True, True, True): ("qwen3", "Qwen3ForCausalLM"),
+    }
+    if variant not in families:
+        raise InputError(
+            f"found (qkv_bias, output_bias, qk_norm) = {variant}, expected one of "
+            f"{sorted(families)}",
+            where="TransformerConfig",
+        )
+    family, architecture = families[variant]
+    bias = {} if family == "qwen2" else {"attention_bias": config.output_bias}
+    return {
+        "architectures": [architecture],
+        "model_type": family,
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "num_key_value_heads": config.num_kv_heads,
+        "head_dim": config.head_dim,
+        "intermediate_size": config.ffn_width,
+        "hidden_act": "silu",
+        "rope_theta": config.rope_base,
+        "rms_norm_eps": config.norm_epsilon,
+        "max_position_embeddings": config.max_positions,
+        "tie_word_embeddings": config.tied,
+        "torch_dtype": config.dtype,
+        **bias,
+    }
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder: the single one, or the shards of its index.
+
+    Raises:
+      InputError: There are none, or the index names a file that is missing.
+    """
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    index = folder / INDEX
+    if not index.exists():
+        raise InputError(f"found neither {WEIGHTS} nor {INDEX}", where=str(folder))
+    shards = read_json(index)
+    mapping = shards.get("weight_map") if isinstance(shards, dict) else None
+    if not isinstance(mapping, dict) or not mapping:
+        raise InputError("found no weight_map, expected one", where=str(index))
+    paths = [folder / name for name in sorted(set(mapping.values()))]
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"no such shard, named by {INDEX}", where=str(path))
+    return paths
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """Every tensor of a safetensors file, as float32 where it is a float of any width.
+
+    Raises:
+      InputError: The file is truncated or garbled.
+    """
+    try:
+        # The flax framework is the one that knows bfloat16, which NumPy lacks.
+        with safe_open(path, framework="flax") as handle:
+            return {
+                name: np.asarray(handle.get_tensor(name), np.float32)
+                for name in handle.keys()  # noqa: SIM118
+            }
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"damaged or truncated safetensors file ({error}); fetch it again",
+            where=str(path),
+        ) from None
+
+
+def read_folder_config(folder: Path) -> TransformerConfig:
+    """The configuration of a folder, from its ``config.json``."""
+    path = folder / CONFIG
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise InputError("found no object, expected one", where=str(path))
+    return config_from_json(config, where=str(path))
