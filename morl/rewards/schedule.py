@@ -1,0 +1,214 @@
+"""Numbers of a composition: constant, traced, or scheduled over the steps of a run.
+
+A schedule is a frozen pytree: its settings are traced leaves and so is the step, so a
+run that walks along it compiles once.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from morl.errors import InputError
+
+# A float, a zero-dimensional array or, inside a transformation, whatever JAX puts in
+# the place of a leaf: pytrees cannot be annotated more narrowly.
+Number: TypeAlias = Any
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A number that depends on the step."""
+
+    def at(self, step: Number) -> Float[Array, ""]:
+        """The value at ``step``."""
+        ...
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Linear:
+    """Built by :func:`linear`."""
+
+    start: Number
+    end: Number
+    steps: Number
+    begin: Number = 0.0
+
+    def at(self, step: Number) -> Float[Array, ""]:
+        """The value at ``step``."""
+        share = jnp.clip((_real(step) - self.begin) / self.steps, 0, 1)
+        return self.start + (self.end - self.start) * share
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cosine:
+    """Built by :func:`cosine`."""
+
+    start: Number
+    end: Number
+    steps: Number
+    begin: Number = 0.0
+
+    def at(self, step: Number) -> Float[Array, ""]:
+        """The value at ``step``."""
+        share = jnp.clip((_real(step) - self.begin) / self.steps, 0, 1)
+        return self.end + (self.start - self.end) * (1 + jnp.cos(jnp.pi * share)) / 2
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Piecewise:
+    """Built by :func:`piecewise`."""
+
+    boundaries: tuple[Number, ...]
+    values: tuple[Number, ...]
+
+    def at(self, step: Number) -> Float[Array, ""]:
+        """The value at ``step``."""
+        value = _real(self.values[0])
+        for boundary, later in zip(self.boundaries, self.values[1:], strict=True):
+            value = jnp.where(_real(step) >= boundary, later, value)
+        return value
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Mixed:
+    """A sum of schedules and numbers, each times a number: what algebra leaves."""
+
+    parts: tuple[Any, ...]
+    factors: tuple[Number, ...]
+
+    def at(self, step: Number) -> Float[Array, ""]:
+        """The value at ``step``."""
+        values = [value_at(part, step) for part in self.parts]
+        pairs = zip(values, self.factors, strict=True)
+        return jnp.sum(jnp.stack([v * _real(f) for v, f in pairs]))
+
+
+def linear(start: Number, end: Number, *, steps: Number, begin: Number = 0.0) -> Linear:
+    """A straight line from ``start`` to ``end``, constant before and after.
+
+    Args:
+      start: Value until step ``begin``.
+      end: Value from step ``begin + steps`` on.
+      steps: Length of the line, above 0.
+      begin: The step at which it starts.
+
+    Examples:
+      >>> print(linear(0.0, 1.0, steps=10).at(5))
+      0.5
+    """
+    return Linear(*_checked("linear", start, end, _positive("linear", steps), begin))
+
+
+def cosine(start: Number, end: Number, *, steps: Number, begin: Number = 0.0) -> Cosine:
+    r"""Half a cosine from ``start`` to ``end``, flat at both ends.
+
+    .. math:: e + \tfrac12 (s - e) (1 + \cos(\pi t / T))
+
+    Args:
+      start: Value :math:`s` until step ``begin``.
+      end: Value :math:`e` from step ``begin + steps`` on.
+      steps: Length :math:`T`, above 0.
+      begin: The step at which it starts.
+
+    Examples:
+      >>> print(f"{cosine(1.0, 0.0, steps=10).at(5):.3f}")
+      0.500
+
+    References:
+      Loshchilov and Hutter, SGDR (arXiv:1608.03983), 2016, Equation 5, one period.
+    """
+    return Cosine(*_checked("cosine", start, end, _positive("cosine", steps), begin))
+
+
+def piecewise(boundaries: tuple[Number, ...], values: tuple[Number, ...]) -> Piecewise:
+    """Steps: ``values[i]`` holds from ``boundaries[i - 1]`` up to ``boundaries[i]``.
+
+    Args:
+      boundaries: Rising steps at which the value changes.
+      values: One more than ``boundaries``.
+
+    Examples:
+      >>> [float(piecewise((10,), (0.0, 0.5)).at(step)) for step in (9, 10)]
+      [0.0, 0.5]
+    """
+    if len(values) != len(boundaries) + 1:
+        raise InputError(
+            f"{len(boundaries)} boundaries need {len(boundaries) + 1} values, "
+            f"found {len(values)}",
+            where="piecewise",
+        )
+    if list(boundaries) != sorted(set(boundaries)):
+        raise InputError(f"boundaries {boundaries} do not rise", where="piecewise")
+    return Piecewise(_checked("piecewise", *boundaries), _checked("piecewise", *values))
+
+
+def is_schedule(value: object) -> bool:
+    """Whether ``value`` depends on the step."""
+    return isinstance(value, (Linear, Cosine, Piecewise, Mixed))
+
+
+def is_number(value: object) -> bool:
+    """Whether ``value`` can stand where a composition wants a number."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float)) or (
+        hasattr(value, "dtype") and jnp.ndim(value) == 0
+    )
+
+
+def finite(value: Number, where: str) -> Number:
+    """``value`` as a Python float (a traced one as it is), refused unless finite."""
+    if is_schedule(value) or isinstance(value, jax.core.Tracer):
+        return value
+    if not is_number(value):
+        raise InputError(f"found {value!r}, expected a number", where=where)
+    if not math.isfinite(float(value)):
+        raise InputError(f"found {float(value)}, expected a finite number", where=where)
+    # Another -0.0 would make equal compositions print differently.
+    return float(value) + 0.0
+
+
+def value_at(value: Number, step: Number) -> Number:
+    """``value``, or what it is at ``step`` where it is a schedule."""
+    return value.at(step) if is_schedule(value) else _real(value)
+
+
+def scaled(value: Number, factor: Number) -> Number:
+    """``factor * value`` for numbers and schedules."""
+    if is_schedule(value):
+        if is_schedule(factor):
+            raise InputError(
+                "a schedule times a schedule has no name to be saved under; "
+                "write one schedule for the product"
+            )
+        return Mixed((value,), (factor,))
+    return Mixed((factor,), (value,)) if is_schedule(factor) else value * factor
+
+
+def added(first: Number, second: Number) -> Number:
+    """``first + second`` for numbers and schedules."""
+    if is_schedule(first) or is_schedule(second):
+        return Mixed((first, second), (1.0, 1.0))
+    return first + second
+
+
+def _real(value: Number) -> Float[Array, ""]:
+    return jnp.asarray(value, jnp.float32)
+
+
+def _positive(name: str, steps: Number) -> Number:
+    if not isinstance(steps, jax.core.Tracer) and not steps > 0:
+        raise InputError(f"found {steps}, expected a positive number", where=name)
+    return steps
+
+
+def _checked(name: str, *values: Number) -> tuple[Number, ...]:
+    return tuple(finite(value, name) for value in values)
