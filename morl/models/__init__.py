@@ -1,13 +1,31 @@
 """Transformer, heads, loading, tokenizers and chat templates."""
 
+from morl.models.chat import (
+    ChatTokenizer,
+    EncodedRecord,
+    Truncation,
+    check_template,
+    load_chat_tokenizer,
+    save_chat_tokenizer,
+    train_chat_tokenizer,
+)
 from morl.models.config import TransformerConfig
 from morl.models.loading import load_weights, save_weights
+from morl.models.templates import ChatTemplate
 from morl.models.transformer import Encoding, Transformer
 
 __all__ = [
+    "ChatTemplate",
+    "ChatTokenizer",
+    "EncodedRecord",
     "Encoding",
     "Transformer",
     "TransformerConfig",
+    "Truncation",
+    "check_template",
+    "load_chat_tokenizer",
     "load_weights",
+    "save_chat_tokenizer",
     "save_weights",
+    "train_chat_tokenizer",
 ]

@@ -1,0 +1,390 @@
+"""From chat messages to tokens and back: one tokenizer, one template, one policy."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int32
+from tokenizers import Tokenizer
+
+from morl.errors import InputError
+from morl.models.control import ControlToken, ControlTokens, Disguised
+from morl.models.templates import (
+    ChatMessage,
+    ChatTemplate,
+    Messages,
+    plain_message,
+)
+from morl.models.tokenizer import (
+    TemplateChoice,
+    TokenizerParts,
+    read_folder,
+    read_gguf,
+    train_parts,
+    write_folder,
+)
+from morl.models.truncation import Truncation, cut_response, without_oldest
+from morl.models.turns import continuation, excerpt, own_turn
+from morl.types import Json
+
+__all__ = [
+    "ChatMessage",
+    "ChatTemplate",
+    "ChatTokenizer",
+    "EncodedRecord",
+    "Truncation",
+    "check_template",
+    "load_chat_tokenizer",
+    "save_chat_tokenizer",
+    "train_chat_tokenizer",
+]
+
+
+class EncodedRecord(NamedTuple):
+    """A prompt and its responses as tokens.
+
+    Attributes:
+      prompt: Tokens of the prompt, ending with the opening of an assistant turn.
+      responses: Tokens of each response, ending with its end-of-turn token.
+      own: For each response, which of its tokens the assistant wrote; tool turns and
+        the openings of later turns are not.
+      dropped_messages: How many of the prompt's messages were dropped to make room.
+      cut_prompt_tokens: How many tokens were then cut from the prompt's left.
+    """
+
+    prompt: Int32[np.ndarray, " p"]
+    responses: tuple[Int32[np.ndarray, " r"], ...]
+    own: tuple[Bool[np.ndarray, " r"], ...]
+    dropped_messages: int = 0
+    cut_prompt_tokens: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ChatTokenizer:
+    """A tokenizer, its chat template, and the tokens that begin a text and end a turn.
+
+    Text of messages is never read as control tokens: a user who writes
+    ``<|im_end|>`` has written ten characters. Only what the template writes counts.
+
+    Args:
+      tokenizer: Vocabulary and merges; its flag to encode special tokens as text is
+        set, so it is not to be shared.
+      template: The chat template.
+      control: The special tokens that the template may write.
+      stop_ids: Tokens at which generation ends.
+      bos: The token that begins every text, for models that were trained with one.
+    """
+
+    tokenizer: Tokenizer
+    template: ChatTemplate
+    control: ControlTokens
+    stop_ids: tuple[int, ...]
+    bos: int | None = None
+
+    @property
+    def template_hash(self) -> str:
+        """SHA-256 of the template and its variables, saved with every head."""
+        return self.template.template_hash
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of rows that the tokens can index, added tokens included."""
+        ids = self.tokenizer.get_vocab(with_added_tokens=True).values()
+        return max(ids, default=-1) + 1
+
+    def encode_text(self, text: str) -> Int32[np.ndarray, " t"]:
+        """Tokens of plain text: no BOS, and no control token whatever it says."""
+        return _array(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, tokens: Sequence[int] | Int32[np.ndarray, " t"]) -> str:
+        """Text of tokens, control tokens left out."""
+        ids = [int(token) for token in tokens]
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def encode_prompt(
+        self, messages: str | Messages, *, tools: Sequence[Json] = ()
+    ) -> Int32[np.ndarray, " t"]:
+        """Tokens of a prompt with the opening of the assistant's turn.
+
+        Args:
+          messages: The turns; a plain string is one user message.
+          tools: JSON schemas of the tools on offer.
+
+        Returns:
+          Tokens, with exactly one BOS if the model has one.
+
+        Raises:
+          InputError: The template refuses the conversation.
+        """
+        disguised = self.control.disguise(_plain(messages, "user"), tools)
+        text = self._render(disguised, len(disguised.messages), opens=True)
+        return self._with_bos(self._encode_rendered(text, disguised))
+
+    def encode_responses(
+        self,
+        prompt: str | Messages,
+        responses: Sequence[str | Messages],
+        *,
+        max_tokens: int,
+        response_tokens: int | None = None,
+        tools: Sequence[Json] = (),
+    ) -> EncodedRecord:
+        """Tokens of a prompt and of each response, as generation would have made them.
+
+        Prompt and response are tokenised apart, at the opening of the assistant's
+        turn. A response of text is tokenised as it stands, followed by the token with
+        which the template ends the turn; calls of tools, and the turns between the
+        assistant's own, are tokenised as the template writes them.
+
+        Args:
+          prompt: The turns before the response; a string is one user message.
+          responses: Each a string (one assistant message) or messages, of which the
+            first and the last are the assistant's.
+          max_tokens: See :class:`Truncation`.
+          response_tokens: See :class:`Truncation`.
+          tools: JSON schemas of the tools on offer.
+
+        Raises:
+          InputError: The template refuses the conversation; it writes a finished turn
+            otherwise than generation would have begun it (its opening differs, or it
+            adds or drops text other than white space); or a response does not fit.
+        """
+        truncation = Truncation(max_tokens, response_tokens)
+        turns = _plain(prompt, "user")
+        places = [f"responses[{index}]" for index in range(len(responses))]
+        encoded = [
+            self._encode_response(turns, _plain(response, "assistant"), tools, where)
+            for response, where in zip(responses, places, strict=True)
+        ]
+        cut = [
+            cut_response(tokens, own, truncation, where)
+            for (tokens, own), where in zip(encoded, places, strict=True)
+        ]
+        longest = max((len(tokens) for tokens, _ in cut), default=0)
+        fitted, dropped, lost = self._fit_prompt(turns, tools, max_tokens - longest)
+        return EncodedRecord(
+            fitted,
+            tuple(_array(tokens) for tokens, _ in cut),
+            tuple(np.asarray(own, bool) for _, own in cut),
+            dropped,
+            lost,
+        )
+
+    def _render(self, disguised: Disguised, count: int, *, opens: bool) -> str:
+        return self.template.render(
+            disguised.messages[:count],
+            add_generation_prompt=opens,
+            tools=disguised.tools,
+        ).text
+
+    def _encode_rendered(self, text: str, disguised: Disguised) -> list[int]:
+        tokens: list[int] = []
+        for piece in self.control.split(text):
+            if isinstance(piece, int):
+                tokens.append(piece)
+            else:
+                plain = disguised.restore(piece)
+                tokens += self.tokenizer.encode(plain, add_special_tokens=False).ids
+        return tokens
+
+    def _with_bos(self, tokens: list[int]) -> Int32[np.ndarray, " t"]:
+        if self.bos is None:
+            return _array(tokens)
+        rest = next((i for i, t in enumerate(tokens) if t != self.bos), len(tokens))
+        return _array([self.bos, *tokens[rest:]])
+
+    def _fit_prompt(
+        self, turns: list[dict[str, Any]], tools: Sequence[Json], room: int
+    ) -> tuple[Int32[np.ndarray, " p"], int, int]:
+        """The prompt in at most ``room`` tokens, and what was dropped and cut."""
+        kept, tokens = turns, self.encode_prompt(turns, tools=tools)
+        for shorter in without_oldest(turns):
+            if len(tokens) <= room:
+                break
+            kept, tokens = shorter, self.encode_prompt(shorter, tools=tools)
+        lost = max(len(tokens) - room, 0)
+        if lost:
+            tokens = tokens[lost:]
+            if self.bos is not None:
+                tokens[0] = self.bos
+        return tokens, len(turns) - len(kept), lost
+
+    def _encode_response(
+        self,
+        prompt: list[dict[str, Any]],
+        response: list[dict[str, Any]],
+        tools: Sequence[Json],
+        where: str,
+    ) -> tuple[list[int], list[bool]]:
+        """Tokens of one response and which of them are the assistant's own."""
+        roles = [message["role"] for message in response]
+        if not roles or roles[0] != "assistant" or roles[-1] != "assistant":
+            raise InputError(
+                f"found turns {roles}, expected the first and last to be 'assistant'",
+                where=where,
+            )
+        disguised = self.control.disguise([*prompt, *response], tools)
+        tokens: list[int] = []
+        own: list[bool] = []
+        written = ""
+        for place, message in enumerate(response, start=len(prompt)):
+            if message["role"] != "assistant":
+                continue
+            opened = self._render(disguised, place, opens=True)
+            finished = self._render(disguised, place + 1, opens=False)
+            turn = own_turn(opened, finished, self.control, self.stop_ids, where)
+            if written:
+                between = continuation(written, opened, where)
+                added = self._encode_rendered(between, disguised)
+                tokens, own = tokens + added, own + [False] * len(added)
+            added = self._encode_turn(turn.text, message, disguised, where)
+            tokens, own = [*tokens, *added, turn.stop], own + [True] * (len(added) + 1)
+            written = finished[: turn.end]
+        return tokens, own
+
+    def _encode_turn(
+        self, written: str, message: Json, disguised: Disguised, where: str
+    ) -> list[int]:
+        """Tokens of an assistant turn up to its end, as the model would write them."""
+        if message.get("tool_calls"):
+            return self._encode_rendered(written, disguised)
+        given = message["content"]
+        found = disguised.restore(written)
+        if found.split() != given.split():
+            raise InputError(
+                f"the chat template writes this turn as {excerpt(found)}, the message "
+                f"says {excerpt(given)}: generation would not have begun it so. Set "
+                "the template's variables (such as enable_thinking) to fit, or give "
+                "the whole text that the model writes",
+                where=where,
+            )
+        return self.encode_text(given).tolist()
+
+
+def _plain(conversation: str | Messages, role: str) -> list[dict[str, Any]]:
+    """A conversation as plain dicts; a string is one message of the given role."""
+    if isinstance(conversation, str):
+        return [{"role": role, "content": conversation}]
+    return [plain_message(message) for message in conversation]
+
+
+def _array(tokens: Sequence[int]) -> Int32[np.ndarray, " t"]:
+    return np.asarray(tokens, np.int32)
+
+
+def check_template(found: str, expected: str, *, allow_other: bool = False) -> None:
+    """Refuses to score under another chat template than a head was trained under.
+
+    Args:
+      found: ``template_hash`` of the tokenizer at hand.
+      expected: ``template_hash`` saved with the head.
+      allow_other: Score all the same.
+
+    Raises:
+      InputError: The hashes differ and ``allow_other`` is false.
+    """
+    if found != expected and not allow_other:
+        raise InputError(
+            f"found the chat template {found[:12]}, the head was trained under "
+            f"{expected[:12]}: its scores would mean something else. Load the model "
+            "it was trained on, or allow another template explicitly",
+            where="chat template",
+        )
+
+
+def load_chat_tokenizer(
+    path: str | Path,
+    *,
+    template: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> ChatTokenizer:
+    """Loads tokenizer and chat template from a Hugging Face folder or a ``.gguf`` file.
+
+    Args:
+      path: A folder with ``tokenizer.json``, or a GGUF file of a byte-level BPE.
+      template: Jinja text instead of the template that the model ships.
+      variables: Variables for the template, such as ``{"enable_thinking": False}``.
+      now: The time that templates which write the date see; ``None`` is the clock.
+
+    Raises:
+      InputError: A file is missing, damaged or of another kind; or there is no
+        template; or the tokenizer puts a prefix before every text.
+    """
+    path = Path(path)
+    choice = TemplateChoice(template, variables, now)
+    if path.is_dir():
+        return _assemble(read_folder(path, choice))
+    return _assemble(read_gguf(path, choice))
+
+
+def save_chat_tokenizer(chat: ChatTokenizer, folder: str | Path) -> None:
+    """Saves a chat tokenizer so that `transformers` and `morl` load the same one."""
+    parts = TokenizerParts(
+        chat.tokenizer, chat.template, chat.stop_ids, chat.bos, str(folder)
+    )
+    write_folder(Path(folder), parts)
+
+
+def train_chat_tokenizer(texts: Iterable[str], vocab_size: int) -> ChatTokenizer:
+    """Trains a small byte-level BPE with ChatML; equal texts, equal tokenizer.
+
+    Args:
+      texts: What it is trained on, without template.
+      vocab_size: Most tokens, at least 259; texts with few words give fewer.
+
+    Raises:
+      InputError: ``vocab_size`` is too small.
+
+    Examples:
+      >>> chat = train_chat_tokenizer(["to be or not to be"], 300)
+      >>> prompt = chat.encode_prompt([{"role": "user", "content": "to be"}])
+      >>> chat.decode(prompt)
+      'user\nto be\nassistant\n'
+    """
+    return _assemble(train_parts(texts, vocab_size))
+
+
+def _assemble(parts: TokenizerParts) -> ChatTokenizer:
+    """Puts tokenizer, template and special tokens together, and checks the fit."""
+    tokenizer = parts.tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    if "".join(tokenizer.encode("a", add_special_tokens=False).tokens) != "a":
+        raise InputError(
+            "the tokenizer puts a prefix before every text, so that a response cannot "
+            "be tokenised apart from its prompt; byte-level tokenizers do not",
+            where=parts.where,
+        )
+    control = ControlTokens(
+        tuple(
+            ControlToken(token.content, index, token.lstrip, token.rstrip)
+            for index, token in tokenizer.get_added_tokens_decoder().items()
+            if token.special
+        )
+    )
+    stops = {*parts.stop_ids, *_turn_ends(parts.template, control)}
+    return ChatTokenizer(
+        tokenizer, parts.template, control, tuple(sorted(stops)), parts.bos
+    )
+
+
+def _turn_ends(template: ChatTemplate, control: ControlTokens) -> Iterator[int]:
+    """The control token that the template writes after an assistant's text."""
+    text = "morl asks"
+    messages = [
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": text},
+    ]
+    try:
+        rendered = template.render(messages).text
+    except InputError:
+        return
+    _, _, after = rendered.rpartition(text)
+    for token, _, _ in control.find(after):
+        yield token
+        return

@@ -1,0 +1,176 @@
+"""Control tokens in text: those a template writes count, those a user writes do not."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from morl.models.templates import unused_characters
+from morl.types import Json
+
+
+@dataclass(frozen=True)
+class ControlToken:
+    """A special token of the vocabulary.
+
+    Args:
+      text: What it is written as.
+      id: Its row in the vocabulary.
+      strip_left: Whether it swallows the white space before it.
+      strip_right: Whether it swallows the white space after it.
+    """
+
+    text: str
+    id: int
+    strip_left: bool = False
+    strip_right: bool = False
+
+
+class Disguised(NamedTuple):
+    """A conversation in which no user text can be read as a control token.
+
+    Attributes:
+      messages: The messages, with one character of each look-alike exchanged.
+      tools: The tools, likewise.
+      originals: Each stand-in character to what it stands for.
+    """
+
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    originals: Mapping[str, str]
+
+    def restore(self, text: str) -> str:
+        """Puts the original characters back, also where a template escaped them."""
+        for stand_in, original in self.originals.items():
+            text = text.replace(stand_in, original)
+            text = text.replace(f"\\u{ord(stand_in):04x}", original)
+        return text
+
+
+@dataclass(frozen=True)
+class ControlTokens:
+    """The special tokens of a vocabulary, and how to tell them from look-alikes.
+
+    Message text is *disguised* before the template is rendered: one character of every
+    look-alike is exchanged for a private-use character of which the conversation has
+    none, so lengths and the template's own tests on the text stay as they are. What is
+    found in the rendering afterwards was written by the template.
+    """
+
+    tokens: tuple[ControlToken, ...]
+
+    @cached_property
+    def _by_text(self) -> dict[str, int]:
+        return {token.text: token.id for token in self.tokens}
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        longest_first = sorted(self.tokens, key=lambda token: -len(token.text))
+        return re.compile(
+            "|".join(
+                (r"\s*" if token.strip_left else "")
+                + f"({re.escape(token.text)})"
+                + (r"\s*" if token.strip_right else "")
+                for token in longest_first
+            )
+            or r"(?!)"
+        )
+
+    @cached_property
+    def _starts(self) -> re.Pattern[str]:
+        texts = "|".join(re.escape(token.text) for token in self.tokens)
+        return re.compile(f"(?=(?:{texts or '(?!)'}))")
+
+    @cached_property
+    def _beginnings(self) -> frozenset[str]:
+        """Proper parts that template text to their right could complete."""
+        return frozenset(t[:n] for t in self._by_text for n in range(1, len(t)))
+
+    @cached_property
+    def _endings(self) -> frozenset[str]:
+        """Proper parts that template text to their left could complete."""
+        return frozenset(t[n:] for t in self._by_text for n in range(1, len(t)))
+
+    @cached_property
+    def _longest(self) -> int:
+        return max((len(text) for text in self._by_text), default=0)
+
+    def split(self, text: str) -> Iterator[str | int]:
+        """The text's pieces in order: plain strings, and ids of control tokens.
+
+        Examples:
+          >>> control = ControlTokens((ControlToken("<end>", 2),))
+          >>> list(control.split("a<end>b"))
+          ['a', 2, 'b']
+        """
+        position = 0
+        for token, start, end in self.find(text):
+            if start > position:
+                yield text[position:start]
+            yield token
+            position = end
+        if position < len(text):
+            yield text[position:]
+
+    def find(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """Id, start and end of each control token, leftmost and longest first."""
+        for match in self._pattern.finditer(text):
+            token = self._by_text[match[match.lastindex or 0]]
+            yield token, match.start(), match.end()
+
+    def disguise(self, messages: Sequence[Json], tools: Sequence[Json]) -> Disguised:
+        """Exchanges a character of whatever could be read as a control token.
+
+        Whole look-alikes are found in every string; in ``content`` also parts at
+        either end, which a neighbouring text of the template could complete.
+        """
+        known = json.dumps([messages, tools], ensure_ascii=False, default=dict)
+        alphabet = sorted(set("".join(self._by_text)))
+        stand_ins = dict(
+            zip(alphabet, unused_characters(known, len(alphabet)), strict=True)
+        )
+        plain_messages, plain_tools = json.loads(known)
+        return Disguised(
+            [
+                {
+                    key: self._hide_ends(hidden, stand_ins)
+                    if key == "content" and isinstance(hidden, str)
+                    else hidden
+                    for key, hidden in self._hide(message, stand_ins).items()
+                }
+                for message in plain_messages
+            ],
+            [self._hide(tool, stand_ins) for tool in plain_tools],
+            {stand_in: original for original, stand_in in stand_ins.items()},
+        )
+
+    def _hide(self, value: Any, stand_ins: Mapping[str, str]) -> Any:  # noqa: ANN401
+        """Disguises whole look-alikes in every string of a JSON value."""
+        if isinstance(value, str):
+            letters = list(value)
+            for match in self._starts.finditer(value):
+                letters[match.start()] = stand_ins[value[match.start()]]
+            return "".join(letters)
+        if isinstance(value, list):
+            return [self._hide(entry, stand_ins) for entry in value]
+        if isinstance(value, dict):
+            return {
+                self._hide(key, stand_ins): self._hide(entry, stand_ins)
+                for key, entry in value.items()
+            }
+        return value
+
+    def _hide_ends(self, text: str, stand_ins: Mapping[str, str]) -> str:
+        """Disguises parts of control tokens at the two ends of a text, or all of it."""
+        letters = list(text)
+        for length in range(1, min(len(text), self._longest) + 1):
+            start = len(text) - length
+            if text[start:] in self._beginnings:
+                letters[start] = stand_ins[text[start]]
+            if text[:length] in self._endings:
+                letters[0] = stand_ins[text[0]]
+        if text and any(text in whole for whole in self._by_text):
+            letters[0] = stand_ins[text[0]]
+        return "".join(letters)

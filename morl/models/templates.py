@@ -1,0 +1,267 @@
+"""Chat templates as models ship them: Jinja, rendered in a sandbox, with a hash."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from jinja2 import Template, nodes, pass_context
+from jinja2.exceptions import TemplateError
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from morl.errors import InputError
+from morl.storage import content_hash
+from morl.types import Json
+
+_OPEN, _CLOSE = "morl_generation_open", "morl_generation_close"
+_PRIVATE_USE = range(0xE000, 0xF900)
+
+
+@runtime_checkable
+class ChatMessage(Protocol):
+    """What a message must have to be rendered; `morl.feedback.Message` has it."""
+
+    @property
+    def role(self) -> str:
+        """Who speaks: ``system``, ``user``, ``assistant``, ``tool``."""
+        ...
+
+    @property
+    def content(self) -> str:
+        """The text of the turn."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """Name of the speaker or of the tool, where one is given."""
+        ...
+
+    @property
+    def tool_calls(self) -> tuple[Json, ...]:
+        """Calls that an assistant turn makes, as JSON objects."""
+        ...
+
+    @property
+    def tool_call_id(self) -> str | None:
+        """The call that a tool turn answers."""
+        ...
+
+
+Messages = Sequence[ChatMessage | Json]
+
+
+class Rendered(NamedTuple):
+    """A rendered conversation.
+
+    Attributes:
+      text: The whole text.
+      generated: Half-open character ranges that the template's ``{% generation %}``
+        blocks mark as written by the assistant; empty where it has no such block.
+    """
+
+    text: str
+    generated: tuple[tuple[int, int], ...]
+
+
+def plain_message(message: ChatMessage | Json) -> dict[str, Any]:
+    """A message as the dict that templates read, without the keys it does not use."""
+    if isinstance(message, Mapping):
+        return dict(message)
+    plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        plain["name"] = message.name
+    if message.tool_calls:
+        plain["tool_calls"] = [dict(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        plain["tool_call_id"] = message.tool_call_id
+    return plain
+
+
+def unused_characters(text: str, count: int) -> list[str]:
+    """Private-use characters that a text holds neither as such nor JSON-escaped.
+
+    Examples:
+      >>> unused_characters("a \\ue000 b", 2) == ["\\ue001", "\\ue002"]
+      True
+    """
+    taken = text.lower()
+    free = (
+        chr(code)
+        for code in _PRIVATE_USE
+        if chr(code) not in taken and f"\\u{code:04x}" not in taken
+    )
+    found = [character for character, _ in zip(free, range(count), strict=False)]
+    if len(found) < count:
+        raise InputError("the text uses nearly all private-use characters")
+    return found
+
+
+class _GenerationBlock(Extension):
+    """``{% generation %}...{% endgeneration %}``: marks what the assistant writes."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Wraps the block's body in a call that puts marks around it."""
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        call = self.call_method("_mark")
+        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+
+    @pass_context
+    def _mark(self, context: Context, caller: Callable[[], str]) -> str:
+        return f"{context[_OPEN]}{caller()}{context[_CLOSE]}"
+
+
+def _refuse(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _to_json(
+    value: Any,  # noqa: ANN401
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
+
+
+@lru_cache(maxsize=32)
+def _compile(source: str, now: datetime | None) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=[_GenerationBlock, "jinja2.ext.loopcontrols"],
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = lambda layout: (
+        now or datetime.now()
+    ).strftime(layout)
+    return environment.from_string(source)
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A Jinja chat template and what it may read besides the messages.
+
+    It renders as `transformers` does: blocks trimmed, ``raise_exception``,
+    ``strftime_now``, a ``tojson`` that does not escape HTML, ``break`` and
+    ``continue``, ``{% generation %}`` blocks, and a sandbox that can neither reach
+    Python's internals nor change what it is given.
+
+    Args:
+      source: The Jinja text.
+      special_tokens: ``bos_token``, ``eos_token`` and such, as text.
+      variables: Further variables, such as ``{"enable_thinking": False}``; they are
+        part of the template's hash.
+      now: The time that ``strftime_now`` sees, for templates that write the date;
+        ``None`` is the clock. A head whose template reads the clock sees another
+        prompt each day: fix it.
+
+    Raises:
+      InputError: The source is not valid Jinja.
+
+    Examples:
+      >>> template = ChatTemplate("{% for m in messages %}{{ m.content }}!{% endfor %}")
+      >>> template.render([{"role": "user", "content": "Hi"}]).text
+      'Hi!'
+    """
+
+    source: str
+    special_tokens: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    now: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a source that is not Jinja."""
+        try:
+            _compile(self.source, self.now)
+        except TemplateError as error:
+            raise InputError(
+                f"not a valid Jinja template ({error})", where="chat template"
+            ) from None
+
+    @property
+    def template_hash(self) -> str:
+        """SHA-256 of all that decides how messages are rendered, in hexadecimal."""
+        return content_hash(
+            self.source,
+            dict(self.special_tokens),
+            dict(self.variables),
+            self.now.isoformat() if self.now else None,
+        )
+
+    def render(
+        self,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool = False,
+        tools: Sequence[Json] = (),
+    ) -> Rendered:
+        """Renders a conversation.
+
+        Args:
+          messages: The turns, as :class:`ChatMessage` or as plain dicts.
+          add_generation_prompt: Whether to end with the opening of an assistant turn.
+          tools: JSON schemas of the tools on offer.
+
+        Raises:
+          InputError: The template refuses the conversation, or fails on it.
+        """
+        given = [[plain_message(message) for message in messages], list(tools)]
+        try:
+            known = json.dumps(given, ensure_ascii=False, default=dict)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"messages and tools must be JSON ({error})", where="chat template"
+            ) from None
+        opening, closing = unused_characters(known + self.source, 2)
+        # Templates are untrusted code: they see a fresh copy made of plain JSON types.
+        plain_messages, plain_tools = json.loads(known)
+        scope = {
+            **self.special_tokens,
+            **self.variables,
+            "messages": plain_messages,
+            "tools": plain_tools or None,
+            "documents": None,
+            "add_generation_prompt": add_generation_prompt,
+            _OPEN: opening,
+            _CLOSE: closing,
+        }
+        try:
+            marked = _compile(self.source, self.now).render(scope)
+        except (TemplateError, TypeError, ValueError, LookupError) as error:
+            raise InputError(
+                f"the template cannot render this conversation ({error})",
+                where="chat template",
+            ) from None
+        return _without_marks(marked, opening, closing)
+
+
+def _without_marks(marked: str, opening: str, closing: str) -> Rendered:
+    """Takes the marks of generation blocks out and says where they stood."""
+    text, starts, ranges = [], [], []
+    length = 0
+    for piece in re.split(f"([{opening}{closing}])", marked):
+        if piece == opening:
+            starts.append(length)
+        elif piece == closing:
+            ranges.append((starts.pop(), length))
+        else:
+            text.append(piece)
+            length += len(piece)
+    return Rendered("".join(text), tuple(sorted(ranges)))

@@ -1,0 +1,359 @@
+"""Tokenizers from a Hugging Face folder, from a GGUF file, or trained on texts."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+
+from morl.errors import InputError
+from morl.models.gguf_metadata import read_gguf_metadata
+from morl.models.templates import ChatTemplate
+from morl.storage import read_json, write_json, write_text
+
+CHATML = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
+    "+ '<|im_end|>' + '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+_NAMED = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token")
+_CONTROL, _USER_DEFINED = 3, 4
+_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_WORDS = (
+    r"[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+class TokenizerParts(NamedTuple):
+    """What a model's files say of its tokenizer.
+
+    Attributes:
+      tokenizer: Vocabulary, merges and special tokens.
+      template: The chat template with the special tokens that it may write.
+      stop_ids: Tokens at which the files say that generation ends.
+      bos: The token that begins every text, if the model was trained with one.
+      where: The folder or file, for error messages.
+    """
+
+    tokenizer: Tokenizer
+    template: ChatTemplate
+    stop_ids: tuple[int, ...]
+    bos: int | None
+    where: str
+
+
+class TemplateChoice(NamedTuple):
+    """What replaces or completes the template that a model ships.
+
+    Attributes:
+      source: Jinja text instead of the model's own.
+      variables: Variables for the template, such as ``{"enable_thinking": False}``.
+      now: The time that ``strftime_now`` sees; ``None`` is the clock.
+    """
+
+    source: str | None = None
+    variables: Mapping[str, Any] | None = None
+    now: datetime | None = None
+
+
+def read_folder(folder: Path, choice: TemplateChoice) -> TokenizerParts:
+    """Reads ``tokenizer.json`` and the configuration files beside it.
+
+    Raises:
+      InputError: A file is missing or damaged, or names a token that is not in the
+        vocabulary, or there is no chat template.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise InputError("no such file", where=str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise InputError(f"not a tokenizer ({error})", where=str(path)) from None
+    config = _json_if_there(folder / "tokenizer_config.json")
+    named = _named_tokens(config, _json_if_there(folder / "special_tokens_map.json"))
+    for name, text in named.items():
+        if tokenizer.token_to_id(text) is None:
+            raise InputError(
+                f"{name} {text!r} is not in the vocabulary of {path.name}",
+                where=str(folder / "tokenizer_config.json"),
+            )
+    tokenizer.add_special_tokens(
+        [
+            AddedToken(text, special=True, normalized=False)
+            for text in _unmarked(tokenizer, named.values())
+        ]
+    )
+    return TokenizerParts(
+        tokenizer,
+        _template(_folder_template(folder, config), named, config, choice, str(folder)),
+        _folder_stop_ids(folder, tokenizer, named),
+        _first_token(tokenizer, config, named, str(path)),
+        str(folder),
+    )
+
+
+def _json_if_there(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(
+            f"found a JSON {type(found).__name__}, expected an object", where=str(path)
+        )
+    return found
+
+
+def _named_tokens(*configs: Mapping[str, Any]) -> dict[str, str]:
+    """Texts of ``bos_token``, ``eos_token`` and such; the first file that has one."""
+    found: dict[str, str] = {}
+    for name in _NAMED:
+        for config in configs:
+            token = config.get(name)
+            text = token.get("content") if isinstance(token, dict) else token
+            if isinstance(text, str):
+                found.setdefault(name, text)
+    return found
+
+
+def _unmarked(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[str]:
+    """Named tokens that the vocabulary does not mark as special."""
+    special = {
+        token.content
+        for token in tokenizer.get_added_tokens_decoder().values()
+        if token.special
+    }
+    return (text for text in texts if text not in special)
+
+
+def _folder_template(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """The template: a file of its own comes before ``tokenizer_config.json``."""
+    path = folder / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text()
+    found = config.get("chat_template")
+    if found is None:
+        found = _json_if_there(folder / "chat_template.json").get("chat_template")
+    if isinstance(found, list):
+        named = {entry.get("name"): entry.get("template") for entry in found}
+        found = named.get("default")
+    return found
+
+
+def _template(
+    source: str | None,
+    named: Mapping[str, str],
+    config: Mapping[str, Any],
+    choice: TemplateChoice,
+    where: str,
+) -> ChatTemplate:
+    source = choice.source if choice.source is not None else source
+    if not isinstance(source, str):
+        raise InputError(
+            "the model ships no chat template; give one as template=", where=where
+        )
+    variables = {
+        **config.get("chat_template_variables", {}),
+        **(choice.variables or {}),
+    }
+    now = choice.now
+    if now is None and "chat_template_now" in config:
+        now = datetime.fromisoformat(config["chat_template_now"])
+    return ChatTemplate(source, dict(named), variables, now)
+
+
+def _folder_stop_ids(
+    folder: Path, tokenizer: Tokenizer, named: Mapping[str, str]
+) -> tuple[int, ...]:
+    """The end of text by name, and what the configuration files add to it."""
+    found: list[Any] = []
+    if "eos_token" in named:
+        found.append(tokenizer.token_to_id(named["eos_token"]))
+    for name in ("generation_config.json", "config.json"):
+        ids = _json_if_there(folder / name).get("eos_token_id")
+        found += ids if isinstance(ids, list) else [ids]
+    return tuple(index for index in found if index is not None)
+
+
+def _first_token(
+    tokenizer: Tokenizer,
+    config: Mapping[str, Any],
+    named: Mapping[str, str],
+    where: str,
+) -> int | None:
+    """The token that the tokenizer itself puts before every text."""
+    bare = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a", add_special_tokens=True).ids
+    prefix = whole[: max(whole.index(bare[0]), 0)] if bare and bare[0] in whole else []
+    if len(prefix) > 1:
+        raise InputError(
+            f"puts {len(prefix)} tokens before every text, expected one BOS at most",
+            where=where,
+        )
+    if not prefix and config.get("add_bos_token") and "bos_token" in named:
+        prefix = [tokenizer.token_to_id(named["bos_token"])]
+    return prefix[0] if prefix else None
+
+
+def _digits_apart() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+
+
+def _split_by(numbers: str) -> pre_tokenizers.PreTokenizer:
+    pattern = Regex(f"{_CONTRACTIONS}|{_WORDS % numbers}")
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(pattern, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
+def _gguf_splitting(name: str, where: str) -> pre_tokenizers.PreTokenizer:
+    """How text is split before merging, by the name that GGUF files give it."""
+    if name == "smollm":
+        return _digits_apart()
+    if name in ("gpt-2", "default"):
+        return pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if name == "llama-bpe":
+        return _split_by(r"\p{N}{1,3}")
+    if name == "qwen2":
+        return _split_by(r"\p{N}")
+    raise InputError(
+        f"found {name!r}, expected 'smollm', 'gpt-2', 'default', 'llama-bpe' or "
+        "'qwen2'",
+        where=f"{where}: tokenizer.ggml.pre",
+    )
+
+
+def read_gguf(path: Path, choice: TemplateChoice) -> TokenizerParts:
+    """Reads a byte-level BPE tokenizer and its template from a GGUF file's header.
+
+    Raises:
+      InputError: The file is damaged, its tokenizer is of another kind, or there is no
+        chat template.
+    """
+    where = str(path)
+    facts = read_gguf_metadata(path)
+    if facts.get("tokenizer.ggml.model") != "gpt2":
+        raise InputError(
+            f"found {facts.get('tokenizer.ggml.model')!r}, expected 'gpt2' (byte-level "
+            "BPE)",
+            where=f"{where}: tokenizer.ggml.model",
+        )
+    texts: list[str] = facts["tokenizer.ggml.tokens"]
+    splitting = facts.get("tokenizer.ggml.pre", "default")
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocab={text: index for index, text in enumerate(texts)},
+            merges=[tuple(m.split(" ")) for m in facts["tokenizer.ggml.merges"]],
+            # Llama 3 takes a word that is in its vocabulary whole, without merging.
+            ignore_merges=splitting == "llama-bpe",
+        )
+    )
+    if splitting == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = _gguf_splitting(splitting, where)
+    tokenizer.decoder = decoders.ByteLevel()
+    kinds = facts.get("tokenizer.ggml.token_type", [])
+    for text, kind in zip(texts, kinds, strict=False):
+        if kind == _CONTROL:
+            tokenizer.add_special_tokens([AddedToken(text, normalized=False)])
+        if kind == _USER_DEFINED:
+            tokenizer.add_tokens([AddedToken(text, normalized=False)])
+    ids = {
+        name: facts[key]
+        for name in ("bos", "eos", "eot", "eom", "unknown", "padding")
+        if (key := f"tokenizer.ggml.{name}_token_id") in facts
+    }
+    renamed = {"unknown": "unk", "padding": "pad"}
+    named = {
+        f"{renamed.get(name, name)}_token": texts[index]
+        for name, index in ids.items()
+        if name not in ("eot", "eom")
+    }
+    begins = facts.get("tokenizer.ggml.add_bos_token", splitting == "llama-bpe")
+    bos = ids.get("bos") if begins else None
+    if bos is not None:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{texts[bos]} $A", special_tokens=[(texts[bos], bos)]
+        )
+    return TokenizerParts(
+        tokenizer,
+        _template(facts.get("tokenizer.chat_template"), named, {}, choice, where),
+        tuple(ids[name] for name in ("eos", "eot", "eom") if name in ids),
+        bos,
+        where,
+    )
+
+
+def train_parts(texts: Iterable[str], vocab_size: int) -> TokenizerParts:
+    """Trains a byte-level BPE with ChatML on texts; equal input, equal tokenizer.
+
+    Raises:
+      InputError: ``vocab_size`` does not hold the 256 bytes and 3 special tokens.
+    """
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    least = 256 + len(special)
+    if vocab_size < least:
+        raise InputError(
+            f"found {vocab_size}, expected at least {least} (every byte, and "
+            f"{len(special)} special tokens)",
+            where="vocab_size",
+        )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = _digits_apart()
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=special,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    named = {"eos_token": special[2], "pad_token": special[0]}
+    template = ChatTemplate(CHATML, named)
+    return TokenizerParts(tokenizer, template, (2,), None, "trained tokenizer")
+
+
+def write_folder(folder: Path, parts: TokenizerParts) -> None:
+    """Writes ``tokenizer.json``, ``tokenizer_config.json``, ``generation_config.json``.
+
+    `transformers` reads them; so does :func:`read_folder`, with the same result.
+    """
+    template = parts.template
+    config: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "add_bos_token": parts.bos is not None,
+        **template.special_tokens,
+        "chat_template": template.source,
+    }
+    if template.variables:
+        config["chat_template_variables"] = dict(template.variables)
+    if template.now is not None:
+        config["chat_template_now"] = template.now.isoformat()
+    write_text(folder / "tokenizer.json", parts.tokenizer.to_str(pretty=True))
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(
+        folder / "generation_config.json", {"eos_token_id": list(parts.stop_ids)}
+    )
