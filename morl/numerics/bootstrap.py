@@ -22,8 +22,8 @@ def resample_counts(
 
 
 def resampled_means(
-    values: Float[np.ndarray, "n *rest"], counts: Int[np.ndarray, "r n"]
-) -> Float[np.ndarray, "r *rest"]:
+    values: Float[np.ndarray, "n ..."], counts: Int[np.ndarray, "r n"]
+) -> Float[np.ndarray, "r ..."]:
     """Mean over units of every resample; a NaN value leaves its unit out.
 
     Args:
@@ -36,14 +36,12 @@ def resampled_means(
     known = np.isfinite(values)
     total = np.tensordot(counts, np.where(known, values, 0.0), axes=1)
     weight = np.tensordot(counts, known.astype(float), axes=1)
-    return np.divide(
-        total, weight, out=np.full_like(total, np.nan), where=weight > 0
-    )
+    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
 
 
 def interval(
-    resamples: Float[np.ndarray, "r *rest"], *, level: float = LEVEL
-) -> Float[np.ndarray, "2 *rest"]:
+    resamples: Float[np.ndarray, "r ..."], *, level: float = LEVEL
+) -> Float[np.ndarray, "2 ..."]:
     """Lower and upper percentile bounds along the first axis (Efron 1979)."""
     tail = (1 - level) / 2
     return np.nanquantile(resamples, (tail, 1 - tail), axis=0)

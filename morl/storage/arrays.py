@@ -38,9 +38,7 @@ def write_arrays(
     """
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic_file(path) as handle:
-        handle.write(
-            save(whole, metadata={**(metadata or {}), DIGEST: _digest(whole)})
-        )
+        handle.write(save(whole, metadata={**(metadata or {}), DIGEST: _digest(whole)}))
 
 
 def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -21,18 +21,17 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", delete=False
-    )
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = Path(name)
     try:
-        with handle:
+        with os.fdopen(descriptor, "wb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        Path(handle.name).chmod(0o644)
-        Path(handle.name).replace(path)
+        beside.chmod(0o644)
+        beside.replace(path)
     except BaseException:
-        Path(handle.name).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -42,7 +41,7 @@ def write_text(path: str | Path, text: str) -> None:
         handle.write(text.encode())
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Writes JSON atomically; NaN and infinity are refused, as JSON has neither."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
@@ -64,7 +63,7 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def content_hash(*parts: Any) -> str:
+def content_hash(*parts: object) -> str:
     """SHA-256 of JSON-serialisable parts: equal content, equal name.
 
     Examples:

@@ -1,0 +1,274 @@
+"""Frozen features: what a language model's hidden states say of each response.
+
+A prompt and its responses are one packed row, so the prompt is computed once. Results
+are kept on disk in shards, one a batch, named by what they were computed from: an
+interrupted run goes on with the next batch and ends with the same numbers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from morl.errors import InputError
+from morl.models.chat import EncodedRecord
+from morl.models.heads import POOLINGS, Reading
+from morl.models.language_model import LanguageModel
+from morl.models.transformer import Transformer
+from morl.storage import content_hash, read_arrays, write_arrays
+
+BOUNDARIES = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1536, 2048)
+BATCH_TOKENS = 2048
+
+Progress = Callable[[int, int], None]
+
+
+class PackedBatch(NamedTuple):
+    """Rows of one shape, each a prompt and all its responses.
+
+    Attributes:
+      tokens: Token ids; padding is 0.
+      positions: Positions; each response continues its prompt's.
+      segments: -1 padding, 0 prompt, r >= 1 the r-th response.
+      own: 1 where the assistant wrote the token: what a mean is taken over.
+    """
+
+    tokens: Int[np.ndarray, "b t"]
+    positions: Int[np.ndarray, "b t"]
+    segments: Int[np.ndarray, "b t"]
+    own: Int[np.ndarray, "b t"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of every response of a list of records.
+
+    Args:
+      values: ``[responses, layers, poolings, d]`` float32, responses of all records one
+        after the other; poolings in the order of :data:`morl.models.heads.POOLINGS`.
+      starts: ``[records + 1]``, where each record's responses begin.
+      layers: Layers read, in order.
+    """
+
+    values: Float[np.ndarray, "responses l p d"]
+    starts: Int[np.ndarray, " records_1"]
+    layers: tuple[int, ...]
+
+    def read(self, reading: Reading) -> Float[np.ndarray, "responses d"]:
+        """One feature vector a response.
+
+        Raises:
+          InputError: The reading's layer is not among those that were extracted.
+        """
+        if reading.layer not in self.layers:
+            raise InputError(
+                f"found {reading.layer}, extracted were {self.layers}",
+                where="reading.layer",
+            )
+        layer = self.layers.index(reading.layer)
+        return self.values[:, layer, POOLINGS.index(reading.pooling)]
+
+    def rows(
+        self, records: Int[np.ndarray, " n"], responses: Int[np.ndarray, " n"]
+    ) -> Int[np.ndarray, " n"]:
+        """Row of the given response of each given record."""
+        return self.starts[records] + responses
+
+
+def pack(records: Sequence[EncodedRecord], length: int) -> PackedBatch:
+    """Lays records out as rows of ``length`` tokens, a prompt before its responses.
+
+    Raises:
+      InputError: A record has more tokens than a row.
+    """
+    shape = (len(records), length)
+    tokens, positions, own = (np.zeros(shape, np.int32) for _ in range(3))
+    segments = np.full(shape, -1, np.int32)
+    for row, record in enumerate(records):
+        size = record_length(record)
+        if size > length:
+            raise InputError(
+                f"found {size} tokens, expected at most {length}", where=f"record {row}"
+            )
+        prompt = len(record.prompt)
+        tokens[row, :prompt] = record.prompt
+        positions[row, :prompt] = np.arange(prompt)
+        segments[row, :prompt] = 0
+        start = prompt
+        for number, (response, mask) in enumerate(
+            zip(record.responses, record.own, strict=True), start=1
+        ):
+            here = slice(start, start + len(response))
+            tokens[row, here] = response
+            positions[row, here] = np.arange(prompt, prompt + len(response))
+            segments[row, here] = number
+            own[row, here] = mask
+            start = here.stop
+    return PackedBatch(tokens, positions, segments, own)
+
+
+def record_length(record: EncodedRecord) -> int:
+    """Tokens of a prompt and all its responses."""
+    return len(record.prompt) + sum(len(response) for response in record.responses)
+
+
+@partial(jax.jit, static_argnames=("num_responses", "layers"))
+def pooled_states(
+    model: Transformer,
+    batch: PackedBatch,
+    *,
+    num_responses: int,
+    layers: tuple[int, ...],
+) -> Float[Array, "b r l p d"]:
+    """Hidden states of each response: of its last token, and their mean.
+
+    Args:
+      model: The backbone.
+      batch: Packed rows.
+      num_responses: Responses a row, the most of any; others come out as zeros.
+      layers: Layers to read, from 1; the last is read after the final norm.
+
+    Returns:
+      Features in float32, poolings in the order of ``POOLINGS``.
+    """
+    depth = model.config.num_layers
+    inner = tuple(layer for layer in layers if layer < depth)
+    encoding = model(batch.tokens, batch.positions, batch.segments, taps=inner)
+    states = dict(zip(inner, encoding.taps, strict=True)) | {depth: encoding.hidden}
+    numbers = jnp.arange(1, num_responses + 1)
+    member = batch.segments[:, None, :] == numbers[None, :, None]  # [b r t]
+    places = jnp.arange(batch.tokens.shape[1])[None, None, :]
+    last = jnp.max(jnp.where(member, places, -1), axis=-1)
+    take_last = places == last[..., None]
+    written = member & (batch.own[:, None, :] > 0)
+    count = jnp.sum(written, axis=-1, keepdims=True)
+    take_mean = written / jnp.maximum(count, 1)
+    shares = jnp.stack([take_last.astype(jnp.float32), take_mean], axis=2)
+    read = lambda layer: jnp.einsum(
+        "brpt,btd->brpd", shares, states[layer].astype(jnp.float32)
+    )
+    return jnp.stack([read(layer) for layer in layers], axis=2)
+
+
+def extract_features(
+    language_model: LanguageModel,
+    records: Sequence[EncodedRecord],
+    *,
+    layers: tuple[int, ...],
+    cache: Path | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    boundaries: Sequence[int] = BOUNDARIES,
+    progress: Progress | None = None,
+) -> Features:
+    """Features of every response, computed once and kept.
+
+    Args:
+      language_model: The frozen backbone.
+      records: Encoded prompts with their responses; equal ones are computed once.
+      layers: Layers to read, from 1.
+      cache: Folder of shards; nothing is kept without one.
+      batch_tokens: Tokens a batch, padding included.
+      boundaries: Row lengths that are compiled; longer rows are refused.
+      progress: Called with tokens done and tokens in all.
+
+    Returns:
+      Features in the order of ``records``.
+
+    Raises:
+      InputError: A layer does not exist, a record is longer than the last boundary, or
+        a shard is damaged; the message names it.
+    """
+    depth = language_model.model.config.num_layers
+    if wrong := [layer for layer in layers if not 1 <= layer <= depth]:
+        raise InputError(f"found {wrong}, expected 1 to {depth}", where="layers")
+    keys = [_record_key(record) for record in records]
+    unique = dict(zip(keys, records, strict=True))
+    known: dict[str, Float[np.ndarray, "r l p d"]] = {}
+    folder = None
+    if cache is not None:
+        source = content_hash(language_model.fingerprint, layers, "float32")
+        folder = cache / source[:16]
+        known = {k: v for k, v in _read_shards(folder) if k in unique}
+    total = sum(record_length(record) for record in unique.values())
+    done = sum(record_length(unique[key]) for key in known)
+    missing = {key: record for key, record in unique.items() if key not in known}
+    if progress is not None:
+        progress(done, total)
+    for group, batch in _batches(missing, boundaries, batch_tokens):
+        most = _width(max(len(missing[key].responses) for key in group))
+        pooled = np.asarray(
+            pooled_states(
+                language_model.model, batch, num_responses=most, layers=layers
+            )
+        )
+        fresh = {
+            key: pooled[row, : len(missing[key].responses)]
+            for row, key in enumerate(group)
+        }
+        known |= fresh
+        if folder is not None:
+            write_arrays(folder / f"{content_hash(group)[:32]}.safetensors", fresh)
+        done += sum(record_length(missing[key]) for key in group)
+        if progress is not None:
+            progress(done, total)
+    width = language_model.model.config.width
+    empty = np.zeros((0, len(layers), len(POOLINGS), width), np.float32)
+    counts = [len(record.responses) for record in records]
+    values = np.concatenate([empty, *(known[key] for key in keys)])
+    return Features(values, np.cumsum([0, *counts]), layers)
+
+
+def _record_key(record: EncodedRecord) -> str:
+    """A name for the tokens of a record and where its responses lie."""
+    total = sha256()
+    for array in (record.prompt, *record.responses, *record.own):
+        total.update(f"{len(array)};".encode())
+        total.update(np.ascontiguousarray(array, np.int32).tobytes())
+    return total.hexdigest()[:32]
+
+
+def _read_shards(folder: Path) -> Iterator[tuple[str, Float[np.ndarray, "r l p d"]]]:
+    for path in sorted(folder.glob("*.safetensors")):
+        yield from read_arrays(path)[0].items()
+
+
+def _width(num_responses: int) -> int:
+    """The next power of two: a handful of shapes serves any number of responses."""
+    return 1 << max(num_responses - 1, 1).bit_length()
+
+
+def _batches(
+    records: dict[str, EncodedRecord], boundaries: Sequence[int], batch_tokens: int
+) -> Iterator[tuple[list[str], PackedBatch]]:
+    """Batches of rows, bucket by bucket, each bucket in the order of the keys.
+
+    A run that goes on after an interruption has lost whole batches from the front of
+    this order, so it forms the ones that are left exactly as before.
+    """
+    buckets: dict[tuple[int, int], list[str]] = {}
+    for key in sorted(records):
+        size = record_length(records[key])
+        fitting = [boundary for boundary in boundaries if boundary >= size]
+        if not fitting:
+            raise InputError(
+                f"found {size} tokens in a prompt with its responses, expected at most "
+                f"{max(boundaries)}",
+                where="records",
+            )
+        width = _width(len(records[key].responses))
+        buckets.setdefault((min(fitting), width), []).append(key)
+    for (length, _), keys in sorted(buckets.items()):
+        rows = max(1, batch_tokens // length)
+        empty = EncodedRecord(np.zeros(0, np.int32), (), ())
+        for start in range(0, len(keys), rows):
+            group = keys[start : start + rows]
+            padded = [records[key] for key in group]
+            padded += [empty] * (rows - len(group))
+            yield group, pack(padded, length)
