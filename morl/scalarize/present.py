@@ -1,0 +1,41 @@
+"""What a scalarizer does with rewards that are absent."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+def widen(values: Float[Array, " k"]) -> Float[Array, " k"]:
+    """``values`` in float32 at least: bfloat16 cannot carry a sum of rewards."""
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+
+def keep_present(
+    rewards: Float[Array, " k"],
+    weights: Float[Array, " k"],
+    present: Bool[Array, " k"] | None,
+) -> tuple[Float[Array, " k"], Float[Array, " k"], Bool[Array, " k"]]:
+    r"""Rewards, and weights renormalised over the entries that are present.
+
+    .. math:: w'_k = m_k w_k \frac{\sum_j |w_j|}{\sum_j m_j |w_j|}
+
+    The weights keep their total size, so a utility with an entry missing stays
+    comparable with one that has them all; with every entry present they are unchanged
+    to the last bit.
+
+    Args:
+      rewards: Reward vector; absent entries may hold NaN.
+      weights: Weight of each entry, of any sign.
+      present: Mask :math:`m`; None where all are present.
+
+    Returns:
+      Rewards (zero where absent), weights (zero where absent, all zero where nothing
+      that is present has weight) and the mask, the first two in float32 at least.
+    """
+    rewards, weights = widen(rewards), widen(weights)
+    if present is None:
+        return rewards, weights, jnp.ones_like(rewards, bool)
+    kept = jnp.where(present, weights, 0)
+    total, left = jnp.sum(jnp.abs(weights)), jnp.sum(jnp.abs(kept))
+    some = left > 0
+    factor = jnp.where(some, total / jnp.where(some, left, 1), 1)
+    return jnp.where(present, rewards, 0), kept * factor, present
