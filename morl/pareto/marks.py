@@ -52,7 +52,7 @@ def separated(intervals: Float[np.ndarray, "n k 2"]) -> Bool[np.ndarray, "n n"]:
     """
     low, high = intervals[..., 0], intervals[..., 1]
     above = low[:, None, :] > high[None, :, :]
-    return (above | above.swapaxes(0, 1)).any(axis=-1)
+    return np.any(above | above.swapaxes(0, 1), axis=-1)
 
 
 def find_ties(points: Sequence[FrontPoint]) -> tuple[FrontPoint, ...]:

@@ -1,0 +1,272 @@
+"""Fronts as staircases: two objectives on one Axes, more as pairwise projections."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from morl.errors import InputError
+from morl.pareto import (
+    Front,
+    FrontPoint,
+    intervals_of,
+    non_dominated,
+    rewards_of,
+)
+from morl.plots.styles import (
+    BASE,
+    BLACK,
+    EXACT,
+    EXPERT,
+    GREY,
+    Style,
+    axis_label,
+    method_styles,
+)
+
+PROJECTION_NOTE = (
+    "Each panel is a projection onto two of {count} objectives: a point below a "
+    "staircase may still be\nnon-dominated through the objectives that the panel "
+    "leaves out (small faint markers are dominated in all {count})."
+)
+
+
+def staircase(
+    points: Float[np.ndarray, "n 2"], corner: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, "s 2"]:
+    """Vertices of the boundary of what ``points`` dominate above ``corner``.
+
+    Args:
+      points: Reward vectors of two objectives, maximised, in any order.
+      corner: The lower left end of the region, in both objectives.
+
+    Returns:
+      A polyline from the corner's left edge to its lower edge, falling to the right;
+      empty where no point exceeds the corner in both objectives.
+
+    Examples:
+      >>> staircase(np.array([[1.0, 2.0], [2.0, 1.0]]), np.zeros(2)).tolist()
+      [[0.0, 2.0], [1.0, 2.0], [1.0, 1.0], [2.0, 1.0], [2.0, 0.0]]
+    """
+    inside = points[(points > corner[None]).all(axis=1)]
+    if not len(inside):
+        return np.zeros((0, 2))
+    best = np.unique(inside[non_dominated(inside)], axis=0)
+    x = np.concatenate([corner[:1], np.repeat(best[:, 0], 2)])
+    y = np.concatenate([np.repeat(best[:, 1], 2), corner[1:]])
+    return np.stack([x, y], axis=1)
+
+
+def _bars(ax: Axes, points: Sequence[FrontPoint], x: int, y: int, color: str) -> None:
+    """Interval bars in both directions, fainter the more of them there are."""
+    known = [point for point in points if point.interval is not None]
+    if not known:
+        return
+    centre = rewards_of(known)
+    low, high = np.moveaxis(intervals_of(known), -1, 0)
+    look = {
+        "color": color,
+        "alpha": float(np.clip(8 / len(known), 0.16, 0.65)),
+        "lw": 0.8,
+        "zorder": 2,
+    }
+    ax.hlines(centre[:, y], low[:, x], high[:, x], **look)
+    ax.vlines(centre[:, x], low[:, y], high[:, y], **look)
+
+
+def _marks(ax: Axes, front: Front, style: Style, x: int, y: int) -> None:
+    """Markers of a method: hollow where tied, small and faint where dominated.
+
+    A tie counts here among points of the same method: which of a sweep's weightings
+    are told apart is what the figure shows.
+    """
+    own = {i for i, p in enumerate(front.points) if p.method == style.label}
+    for dominated, tied in product((True, False), repeat=2):
+        group = [
+            front.points[i].rewards
+            for i in sorted(own)
+            if front.points[i].dominated is dominated
+            and bool(own.intersection(front.points[i].ties)) is tied
+        ]
+        if group:
+            at = np.array(group)
+            ax.plot(
+                at[:, x],
+                at[:, y],
+                style.marker,
+                ms=3.2 if dominated else 5.0,
+                mew=0.6 if dominated else 1.0,
+                mec=style.color,
+                mfc="white" if tied else style.color,
+                alpha=0.5 if dominated else 1.0,
+                zorder=3 if dominated else 4,
+            )
+
+
+def _stairs(
+    ax: Axes, points: Sequence[FrontPoint], front: Front, style: Style, x: int, y: int
+) -> None:
+    """The staircase of ``points`` down to the front's reference point."""
+    corner = np.array([front.reference[x], front.reference[y]])
+    line = staircase(rewards_of(points)[:, [x, y]], corner)
+    dashed = style is EXACT
+    ax.plot(
+        *line.T,
+        color=style.color,
+        ls=(0, (4, 2)) if dashed else "-",
+        lw=1.1 if dashed else 1.3,
+        zorder=2.5,
+    )
+    if len(line) and not dashed:
+        floor = float(corner[1])
+        ax.fill_between(*line.T, y2=floor, color=style.color, alpha=0.05, lw=0)
+
+
+def _landmarks(ax: Axes, front: Front, x: int, y: int) -> None:
+    """The base policy, the experts, and the point that hypervolumes start from."""
+    outline = {"mec": "white", "mew": 0.9, "ls": "none", "zorder": 6}
+    for point in front.experts:
+        at = point.rewards[x], point.rewards[y]
+        ax.plot(*at, marker=EXPERT.marker, color=EXPERT.color, ms=11, **outline)
+        name = front.objectives[int(np.argmax(point.weights))]
+        ax.annotate(name, at, (6, 5), textcoords="offset points", fontsize=7.5)
+    if front.base is not None:
+        at = front.base.rewards[x], front.base.rewards[y]
+        _bars(ax, [front.base], x, y, BASE.color)
+        ax.plot(*at, marker=BASE.marker, color=BASE.color, ms=9, **outline)
+    ax.plot(front.reference[x], front.reference[y], "+", color=GREY, ms=8, mew=1.2)
+
+
+def draw_projection(ax: Axes, front: Front, x: int, y: int) -> None:
+    """Draws a front as seen in two of its objectives.
+
+    Args:
+      ax: Axes to draw on. Its labels are set, with units; no legend is added
+        (:func:`legend_handles`).
+      front: The front.
+      x: Index of the objective on the horizontal axis.
+      y: Index of the objective on the vertical axis.
+    """
+    styles = method_styles(front)
+    if front.exact is not None:
+        _stairs(ax, front.exact.points, front, EXACT, x, y)
+    for method, style in styles.items():
+        points = [p for p in front.points if p.method == method]
+        _bars(ax, points, x, y, style.color)
+        _marks(ax, front, style, x, y)
+        if method in front.methods:
+            _stairs(ax, points, front, style, x, y)
+    _landmarks(ax, front, x, y)
+    ax.set_xlabel(axis_label(front, x))
+    ax.set_ylabel(axis_label(front, y))
+
+
+def legend_handles(front: Front) -> list[Line2D]:
+    """Legend entries for what a front holds, the keys to its markers last."""
+    styles = method_styles(front)
+    entries = [
+        _entry(style, line=method in front.methods) for method, style in styles.items()
+    ]
+    if front.exact is not None:
+        dashes = (0, (4, 2))
+        entries.append(
+            Line2D([], [], color=BLACK, ls=dashes, lw=1.1, label=EXACT.label)
+        )
+    if front.base is not None:
+        entries.append(_entry(BASE, line=False))
+    if front.experts:
+        entries.append(_entry(EXPERT, line=False))
+    plus = Style(GREY, "+", "reference point of the hypervolume")
+    entries.append(_entry(plus, line=False))
+    if any(point.ties for point in front.points):
+        hollow = _entry(Style(GREY, "o", "hollow: tied within its method"), line=False)
+        hollow.set_markerfacecolor("white")
+        entries.append(hollow)
+    if any(point.dominated for point in front.points):
+        faint = _entry(Style(GREY, "o", "small: dominated"), line=False)
+        faint.set_markersize(3.2)
+        faint.set_alpha(0.5)
+        entries.append(faint)
+    if any(point.interval for point in front.points):
+        bar = Line2D([], [], color=GREY, alpha=0.65, lw=0.8, label="95% interval")
+        entries.append(bar)
+    return entries
+
+
+def _entry(style: Style, *, line: bool) -> Line2D:
+    """A legend entry that looks like what it stands for."""
+    return Line2D(
+        [],
+        [],
+        color=style.color,
+        marker=style.marker,
+        ms=8 if style in (BASE, EXPERT) else 5,
+        mec=style.color,
+        ls="-" if line else "none",
+        lw=1.3,
+        label=style.label,
+    )
+
+
+def draw_front(ax: Axes, front: Front) -> None:
+    """Draws a front of two objectives: staircases, intervals, landmarks, legend.
+
+    Each method's staircase bounds what its points dominate above the reference point.
+    Bars are 95% intervals; hollow markers are points whose intervals overlap another
+    of the method in both objectives; small faint ones are dominated.
+
+    Args:
+      ax: Axes to draw on; labels, with units, and a legend are set.
+      front: The front; the exact front, control, base policy and experts are drawn
+        where it has them.
+
+    Raises:
+      InputError: The front has another number of objectives (:func:`draw_panels`).
+    """
+    if len(front.objectives) != 2:
+        raise InputError(
+            f"found {len(front.objectives)} objectives, expected 2; draw_panels takes "
+            "more",
+            where="draw_front",
+        )
+    draw_projection(ax, front, 0, 1)
+    ax.legend(handles=legend_handles(front), loc="best")
+
+
+def draw_panels(figure: Figure, front: Front) -> None:
+    """Draws a front of three or more objectives, each pair of them in a panel.
+
+    A panel is a projection, and says so: what it leaves out may be why a point is
+    worth having. Axes are shared along rows and columns.
+
+    Args:
+      figure: Figure to fill, with a layout engine.
+      front: The front.
+
+    Raises:
+      InputError: Fewer than two objectives.
+    """
+    count = len(front.objectives)
+    if count < 2:
+        raise InputError(f"found {count} objective, expected at least 2", where="front")
+    side = count - 1
+    grid = figure.subplots(side, side, sharex="col", sharey="row", squeeze=False)
+    for row, column in product(range(side), repeat=2):
+        ax = grid[row, column]
+        if column > row:
+            ax.remove()
+            continue
+        draw_projection(ax, front, column, row + 1)
+        ax.label_outer()
+    handles = legend_handles(front)
+    if count == 2:
+        grid[0, 0].legend(handles=handles, loc="best")
+        return
+    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.99, 0.97))
+    figure.supxlabel(
+        PROJECTION_NOTE.format(count=count), fontsize=8, color=GREY, x=0.01, ha="left"
+    )
