@@ -1,0 +1,57 @@
+# Everything a clone needs: `make quickstart` and `make test` do their own set-up.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PEERS := .venv-peers
+PYTEST := $(BIN)/python -m pytest -q
+
+.PHONY: help install quickstart test test-slow lint format docs peers bench clean
+.DEFAULT_GOAL := help
+
+help:  ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "morl needs Python 3.11 or newer on the PATH"; exit 1; }
+	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip; }
+	$(BIN)/pip install -q -e '.[test]'
+	@touch $@
+
+install: $(STAMP)  ## Make .venv and install morl with what its tests need
+
+quickstart: $(STAMP)  ## A Pareto front of three objectives, from nothing, in minutes
+	$(BIN)/morl quickstart
+
+test: $(STAMP)  ## The whole test suite, doctests, examples and notebooks included
+	$(PYTEST)
+
+test-fast: $(STAMP)  ## The tests that take moments
+	$(PYTEST) -m "not slow"
+
+test-slow: $(STAMP)  ## The slow tests alone
+	$(PYTEST) -m slow
+
+lint: $(STAMP)  ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(STAMP)  ## Format and sort imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## The HTML documentation, in docs/_build
+	$(BIN)/pip install -q -e '.[docs]'
+	$(BIN)/sphinx-build -W -q docs docs/_build
+
+peers:  ## .venv-peers: the libraries that benchmarks compare with (Python 3.11)
+	$(PYTHON) benchmarks/peers.py install
+
+bench: $(STAMP)  ## Every benchmark, side by side with its peer
+	@for script in features generation heads; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+clean:  ## Forget build products; keeps .venv and runs
+	rm -rf build dist docs/_build .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,67 @@
+"""Imports point down: a room may import only rooms before it in this list."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1] / "morl"
+ROOMS = [
+    "errors",
+    "types",
+    "numerics",
+    "storage",
+    "scalarize",
+    "pareto",
+    "feedback",
+    "worlds",
+    "models",
+    "rewards",
+    "losses",
+    "sampling",
+    "training",
+    "assess",
+    "fronts",
+    "plots",
+    "cli",
+]
+RANK = {room: rank for rank, room in enumerate(ROOMS)}
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            top, _, rest = node.module.partition(".")
+            if top == "morl":
+                yield from [rest.split(".")[0]] if rest else [n.name for n in node.names]
+        elif isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.startswith("morl."):
+                    yield name.name.split(".")[1]
+
+
+def test_every_room_is_in_the_order():
+    found = {p.stem for p in ROOT.iterdir() if not p.name.startswith(("_", "."))}
+    assert found == set(ROOMS)
+
+
+def test_imports_point_down():
+    for path in ROOT.rglob("*.py"):
+        here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if here == "__init__":
+            continue
+        for there in imported_rooms(path):
+            assert there == here or RANK[there] < RANK[here], f"{path} imports {there}"
+
+
+def test_importing_morl_loads_no_plotting():
+    import subprocess
+    import sys
+
+    check = "import sys, morl; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_init_files_only_export():
+    allowed = ast.Import | ast.ImportFrom | ast.Assign | ast.Expr
+    for path in ROOT.rglob("__init__.py"):
+        for node in ast.parse(path.read_text()).body:
+            assert isinstance(node, allowed), f"{path}:{node.lineno}"
