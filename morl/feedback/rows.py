@@ -1,0 +1,312 @@
+"""Rows of data files: JSON Lines, JSON arrays and CSV, each also gzipped.
+
+Every row carries the words that name it in an error, and every reader turns rows into
+records through :func:`collect`, which loses none without saying so.
+"""
+
+import csv
+import gzip
+import json
+import logging
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeVar
+
+from morl.errors import InputError
+from morl.feedback.faults import shown
+from morl.feedback.records import Record
+
+_log = logging.getLogger("morl.feedback")
+_T = TypeVar("_T")
+
+
+class Row(NamedTuple):
+    """One row of a file.
+
+    Attributes:
+      number: From 1; a header is no row.
+      where: The words that name it in an error.
+      value: What it holds, a mapping in a sound file.
+      fault: What makes it no row at all, or nothing.
+    """
+
+    number: int
+    where: str
+    value: Any
+    fault: str = ""
+
+
+class Dropped(NamedTuple):
+    """A sound row that makes no record, and why."""
+
+    reason: str
+
+
+class Skipped(NamedTuple):
+    """Rows of a file that made no record.
+
+    Attributes:
+      path: The file.
+      reason: Why, in words.
+      rows: Their numbers, from 1.
+    """
+
+    path: str
+    reason: str
+    rows: tuple[int, ...]
+
+    def __str__(self) -> str:
+        first = ", ".join(map(str, self.rows[:5]))
+        more = ", ..." if len(self.rows) > 5 else ""
+        return (
+            f"{self.path}: skipped {len(self.rows)} rows ({self.reason}): {first}{more}"
+        )
+
+
+Report = Callable[[Skipped], None]
+
+
+def log_skipped(skipped: Skipped) -> None:
+    """Reports skipped rows as a warning of the logger ``morl.feedback``."""
+    _log.warning("%s", skipped)
+
+
+def collect(
+    path: str,
+    rows: Iterable[Row],
+    parse: Callable[[Row], Record | Dropped],
+    *,
+    max_malformed: int = 0,
+    report: Report = log_skipped,
+) -> list[Record]:
+    """Turns rows into records, and reports every row that made none.
+
+    Args:
+      path: The file, for the report.
+      rows: Its rows.
+      parse: A row to a record, or to the reason why it makes none; raises InputError
+        where the row is malformed.
+      max_malformed: So many malformed rows are skipped and reported; one more is an
+        error.
+      report: Called once for every reason, after the last row.
+
+    Raises:
+      InputError: More rows than allowed are malformed; names the last straw.
+    """
+    records: list[Record] = []
+    skipped: dict[str, list[int]] = {}
+    for row in rows:
+        try:
+            if row.fault:
+                raise InputError(row.fault, where=row.where)
+            made = parse(row)
+        except InputError as error:
+            malformed = skipped.setdefault("malformed", [])
+            malformed.append(row.number)
+            if len(malformed) > max_malformed:
+                raise _too_many(error, len(malformed)) from None
+            continue
+        if isinstance(made, Dropped):
+            skipped.setdefault(made.reason, []).append(row.number)
+        else:
+            records.append(made)
+    for reason, numbers in skipped.items():
+        report(Skipped(path, reason, tuple(numbers)))
+    return records
+
+
+def _too_many(error: InputError, count: int) -> InputError:
+    if count == 1:
+        return error
+    return InputError(f"{error} (malformed row number {count} of this file)")
+
+
+def find_file(path: str | Path, *places: str) -> Path:
+    """The file itself, or the first of the places that exists in a folder.
+
+    Args:
+      path: A file or a folder.
+      places: Where in the folder to look, in this order.
+
+    Raises:
+      InputError: Neither is there; the message lists the places.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise InputError("no such file or folder", where=str(path))
+    for place in places:
+        if (path / place).is_file():
+            return path / place
+    raise InputError(f"found none of {', '.join(places)}", where=str(path))
+
+
+def json_line_rows(path: Path) -> Iterator[Row]:
+    """The values of a JSON Lines file, plain or gzipped; blank lines are passed over.
+
+    Raises:
+      InputError: The file is not UTF-8, or truncated.
+    """
+    for number, line in numbered_lines(path):
+        where = f"{path}:{number}"
+        try:
+            yield Row(number, where, json.loads(line))
+        except (ValueError, RecursionError) as error:
+            fault = f"found {shown(line)} ({error}), expected a JSON object"
+            yield Row(number, where, None, fault)
+
+
+def json_array_rows(path: Path) -> Iterator[Row]:
+    """The entries of a JSON array, plain or gzipped.
+
+    Raises:
+      InputError: The file is truncated, not JSON, or not an array.
+    """
+    try:
+        with open_plain_or_gzip(path) as handle:
+            rows = json.load(handle)
+    except (ValueError, RecursionError, *BROKEN) as error:
+        raise InputError(f"not valid JSON ({error})", where=str(path)) from None
+    if not isinstance(rows, list):
+        raise InputError(f"found {shown(rows)}, expected a list", where=str(path))
+    for number, value in enumerate(rows, 1):
+        yield Row(number, f"{path}: row {number}", value)
+
+
+def csv_rows(path: Path, *columns: str) -> Iterator[Row]:
+    """The rows of a CSV file with a header, plain or gzipped.
+
+    Args:
+      path: The file.
+      columns: Those that its header must have.
+
+    Raises:
+      InputError: A column is missing, a quotation does not end, or the file is
+        truncated or not UTF-8.
+    """
+    with open_plain_or_gzip(path) as handle:
+        text = TextIOWrapper(handle, encoding="utf-8-sig", newline="")
+        reader = csv.reader(text, strict=True)
+        header: list[str] = []
+        number = 0
+        try:
+            for number, cells in enumerate(reader):
+                if number == 0:
+                    header = _header(path, cells, columns)
+                elif cells:
+                    yield _csv_row(path, number, header, cells)
+        except (csv.Error, UnicodeDecodeError, *BROKEN) as error:
+            raise InputError(
+                f"cannot be read ({error}), expected CSV in UTF-8",
+                where=f"{path}: row {number + 1}",
+            ) from None
+    if not header:
+        raise InputError("found an empty file, expected a header", where=str(path))
+
+
+def _header(path: Path, cells: list[str], columns: tuple[str, ...]) -> list[str]:
+    for column in columns:
+        if column not in cells:
+            raise InputError(
+                f"found columns {', '.join(cells)}, expected {column!r} among them",
+                where=str(path),
+            )
+    return cells
+
+
+def _csv_row(path: Path, number: int, header: list[str], cells: list[str]) -> Row:
+    where = f"{path}: row {number}"
+    if len(cells) != len(header):
+        fault = f"found {len(cells)} cells, expected {len(header)}"
+        return Row(number, where, None, fault)
+    return Row(number, where, dict(zip(header, cells, strict=True)))
+
+
+def field(row: Row, key: str) -> str:
+    """The text under a key of a row, stripped, never empty.
+
+    Raises:
+      InputError: The row is no object, the key is missing, or it holds no text.
+    """
+    text = maybe_empty_field(row, key)
+    if not text.strip():
+        raise InputError(
+            f"found {shown(text)}, expected text", where=f"{row.where}: {key}"
+        )
+    return text.strip()
+
+
+def maybe_empty_field(row: Row, key: str) -> str:
+    """The text under a key of a row, as it is.
+
+    Raises:
+      InputError: The row is no object, the key is missing, or it holds no text.
+    """
+    if not isinstance(row.value, Mapping):
+        raise InputError(
+            f"found {shown(row.value)}, expected an object", where=row.where
+        )
+    where = f"{row.where}: {key}"
+    if key not in row.value:
+        found = ", ".join(map(str, row.value)) or "no keys"
+        raise InputError(f"found only {found}, expected this key", where=where)
+    value = row.value[key]
+    if not isinstance(value, str):
+        raise InputError(f"found {shown(value)}, expected text", where=where)
+    return value
+
+
+def choice(row: Row, key: str, choices: Mapping[str, _T]) -> _T:
+    """What one of a few words under a key stands for.
+
+    Raises:
+      InputError: The key is missing or holds another word.
+    """
+    word = field(row, key)
+    if word not in choices:
+        raise InputError(
+            f"found {shown(word)}, expected one of {', '.join(choices)}",
+            where=f"{row.where}: {key}",
+        )
+    return choices[word]
+
+
+BROKEN = (EOFError, OSError, zlib.error)  # what a truncated gzip file raises
+
+
+def open_plain_or_gzip(path: Path) -> IO[bytes]:
+    """Opens a file for reading; gzip is told by its first bytes, not by its name."""
+    handle = path.open("rb")
+    magic = handle.read(2)
+    handle.seek(0)
+    if magic == b"\x1f\x8b":
+        return gzip.open(handle, "rb")  # pyright: ignore[reportReturnType]
+    return handle
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file that are not blank, numbered from 1.
+
+    Raises:
+      InputError: The file is not UTF-8, or a gzip file that is damaged.
+    """
+    number = 0
+    with open_plain_or_gzip(path) as handle:
+        try:
+            for number, line in enumerate(handle, 1):
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if text.strip():
+                    yield number, text.rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"found bytes that are not UTF-8 ({error.reason})",
+                where=f"{path}:{number}",
+            ) from None
+        except BROKEN as error:
+            raise InputError(
+                f"damaged after line {number} ({error}), expected a whole gzip file",
+                where=str(path),
+            ) from None
