@@ -1,13 +1,19 @@
 """Draw fronts on given Axes; whole figures; the HTML report."""
 
-from morl.plots.figures import front, front_figures
+from morl.plots.divergence import draw_reward_kl
+from morl.plots.figures import front, front_figures, parallel_figure, reward_kl_figure
 from morl.plots.fronts import draw_front, draw_panels, draw_projection, staircase
+from morl.plots.parallel import draw_parallel
 
 __all__ = [
     "draw_front",
     "draw_panels",
+    "draw_parallel",
     "draw_projection",
+    "draw_reward_kl",
     "front",
     "front_figures",
+    "parallel_figure",
+    "reward_kl_figure",
     "staircase",
 ]

@@ -7,9 +7,16 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from morl.pareto import Front
-from morl.plots.fronts import draw_front, draw_panels
-from morl.plots.styles import SETTINGS
+from morl.plots.divergence import draw_reward_kl
+from morl.plots.fronts import draw_front, draw_panels, method_entries
+from morl.plots.parallel import draw_parallel
+from morl.plots.styles import GREY, SETTINGS
 from morl.storage import atomic_file
+
+KL_NOTE = (
+    "Bars: 95% intervals (for the utility an outer bound, from those of each objective)."
+    "\nDotted: the base policy. Compare methods at the same KL."
+)
 
 
 def front(front: Front) -> Figure:
@@ -26,13 +33,57 @@ def front(front: Front) -> Figure:
     """
     with matplotlib.rc_context(SETTINGS):
         if len(front.objectives) == 2:
-            figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+            figure = Figure(figsize=(7.6, 4.4), layout="constrained")
             draw_front(figure.subplots(), front)
             return figure
         side = 1.2 + 3.1 * (len(front.objectives) - 1)
         figure = Figure(figsize=(side, side * 0.86), layout="constrained")
         draw_panels(figure, front)
         return figure
+
+
+def parallel_figure(front: Front) -> Figure:
+    """The figure of parallel coordinates, one panel a method.
+
+    Args:
+      front: The front, with at least one sweep.
+
+    Returns:
+      A figure that belongs to the caller.
+    """
+    methods = front.methods
+    with matplotlib.rc_context(SETTINGS):
+        size = (1.4 + 2.0 * len(front.objectives), 4.4 * len(methods))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(len(methods), 1, squeeze=False)[:, 0]
+        for ax, method in zip(axes, methods, strict=True):
+            draw_parallel(ax, front, method=method)
+    return figure
+
+
+def reward_kl_figure(front: Front) -> Figure:
+    """The figure of reward against KL: a panel an objective, and one for the utility.
+
+    Args:
+      front: The front, with a base policy.
+
+    Returns:
+      A figure that belongs to the caller.
+    """
+    panels: list[int | None] = [*range(len(front.objectives)), None]
+    rows = (len(panels) + 1) // 2
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(7.4, 0.9 + 2.7 * rows), layout="constrained")
+        axes = figure.subplots(rows, 2, sharex=True, squeeze=False).ravel()
+        for ax, objective in zip(axes, panels, strict=False):
+            draw_reward_kl(ax, front, objective=objective)
+        for ax in axes[len(panels) :]:
+            ax.remove()
+        figure.legend(
+            handles=method_entries(front), loc="outside upper center", ncols=2
+        )
+        figure.supxlabel(KL_NOTE, fontsize=8, color=GREY, x=0.01, ha="left")
+    return figure
 
 
 def front_figures(record: Front, folder: str | Path) -> list[Path]:
@@ -48,6 +99,10 @@ def front_figures(record: Front, folder: str | Path) -> list[Path]:
       The files, in the order in which they are best looked at.
     """
     figures: dict[str, Callable[[Front], Figure]] = {"front": front}
+    if record.methods:
+        figures["parallel"] = parallel_figure
+    if record.base is not None and any(p.kl is not None for p in record.points):
+        figures["reward_kl"] = reward_kl_figure
     paths = []
     for name, make in figures.items():
         figure = make(record)

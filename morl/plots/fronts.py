@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -28,6 +29,8 @@ from morl.plots.styles import (
     method_styles,
 )
 
+MANY = 24
+HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 PROJECTION_NOTE = (
     "Each panel is a projection onto two of {count} objectives: a point below a "
     "staircase may still be\nnon-dominated through the objectives that the panel "
@@ -62,18 +65,19 @@ def staircase(
 
 
 def _bars(ax: Axes, points: Sequence[FrontPoint], x: int, y: int, color: str) -> None:
-    """Interval bars in both directions, fainter the more of them there are."""
+    """Interval bars in both directions; of many points, those that nothing beats here.
+
+    Sixty crossing bars hide what they should show, and a staircase is made of few.
+    """
     known = [point for point in points if point.interval is not None]
+    if len(known) > MANY:
+        keep = non_dominated(rewards_of(known)[:, [x, y]])
+        known = [point for point, kept in zip(known, keep, strict=True) if kept]
     if not known:
         return
     centre = rewards_of(known)
     low, high = np.moveaxis(intervals_of(known), -1, 0)
-    look = {
-        "color": color,
-        "alpha": float(np.clip(8 / len(known), 0.16, 0.65)),
-        "lw": 0.8,
-        "zorder": 2,
-    }
+    look = {"color": color, "alpha": 0.5, "lw": 0.8, "zorder": 2}
     ax.hlines(centre[:, y], low[:, x], high[:, x], **look)
     ax.vlines(centre[:, x], low[:, y], high[:, y], **look)
 
@@ -85,6 +89,7 @@ def _marks(ax: Axes, front: Front, style: Style, x: int, y: int) -> None:
     are told apart is what the figure shows.
     """
     own = {i for i, p in enumerate(front.points) if p.method == style.label}
+    size = 5.0 if len(own) <= MANY else 4.0
     for dominated, tied in product((True, False), repeat=2):
         group = [
             front.points[i].rewards
@@ -98,7 +103,7 @@ def _marks(ax: Axes, front: Front, style: Style, x: int, y: int) -> None:
                 at[:, x],
                 at[:, y],
                 style.marker,
-                ms=3.2 if dominated else 5.0,
+                ms=0.65 * size if dominated else size,
                 mew=0.6 if dominated else 1.0,
                 mec=style.color,
                 mfc="white" if tied else style.color,
@@ -128,15 +133,27 @@ def _stairs(
 
 def _landmarks(ax: Axes, front: Front, x: int, y: int) -> None:
     """The base policy, the experts, and the point that hypervolumes start from."""
+    base = front.base
     outline = {"mec": "white", "mew": 0.9, "ls": "none", "zorder": 6}
     for point in front.experts:
         at = point.rewards[x], point.rewards[y]
         ax.plot(*at, marker=EXPERT.marker, color=EXPERT.color, ms=11, **outline)
         name = front.objectives[int(np.argmax(point.weights))]
-        ax.annotate(name, at, (6, 5), textcoords="offset points", fontsize=7.5)
-    if front.base is not None:
-        at = front.base.rewards[x], front.base.rewards[y]
-        _bars(ax, [front.base], x, y, BASE.color)
+        # Towards the middle of the panel, where the label stays inside.
+        right = at[0] > np.mean([expert.rewards[x] for expert in front.experts])
+        ax.annotate(
+            name,
+            at,
+            (-7, 6) if right else (7, 6),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            fontsize=8,
+            path_effects=HALO,
+            zorder=7,
+        )
+    if base is not None:
+        at = base.rewards[x], base.rewards[y]
+        _bars(ax, [base], x, y, BASE.color)
         ax.plot(*at, marker=BASE.marker, color=BASE.color, ms=9, **outline)
     ax.plot(front.reference[x], front.reference[y], "+", color=GREY, ms=8, mew=1.2)
 
@@ -165,19 +182,28 @@ def draw_projection(ax: Axes, front: Front, x: int, y: int) -> None:
     ax.set_ylabel(axis_label(front, y))
 
 
+def method_entries(front: Front) -> list[Line2D]:
+    """Legend entries for methods, with their KL, and for the base policy."""
+    entries = [
+        _entry(
+            style._replace(label=_label(front, method)), line=method in front.methods
+        )
+        for method, style in method_styles(front).items()
+    ]
+    if front.base is not None:
+        entries.append(_entry(BASE, line=False))
+    return entries
+
+
 def legend_handles(front: Front) -> list[Line2D]:
     """Legend entries for what a front holds, the keys to its markers last."""
     styles = method_styles(front)
-    entries = [
-        _entry(style, line=method in front.methods) for method, style in styles.items()
-    ]
+    entries = method_entries(front)
     if front.exact is not None:
         dashes = (0, (4, 2))
         entries.append(
             Line2D([], [], color=BLACK, ls=dashes, lw=1.1, label=EXACT.label)
         )
-    if front.base is not None:
-        entries.append(_entry(BASE, line=False))
     if front.experts:
         entries.append(_entry(EXPERT, line=False))
     plus = Style(GREY, "+", "reference point of the hypervolume")
@@ -192,9 +218,20 @@ def legend_handles(front: Front) -> list[Line2D]:
         faint.set_alpha(0.5)
         entries.append(faint)
     if any(point.interval for point in front.points):
-        bar = Line2D([], [], color=GREY, alpha=0.65, lw=0.8, label="95% interval")
-        entries.append(bar)
+        sizes = [sum(p.method == method for p in front.points) for method in styles]
+        dense = any(size > MANY for size in sizes)
+        text = "95% interval" + (", points on a staircase" if dense else "")
+        entries.append(Line2D([], [], color=GREY, alpha=0.65, lw=0.8, label=text))
     return entries
+
+
+def _label(front: Front, method: str) -> str:
+    """A method's name, with the KL that buys its rewards."""
+    kl = [p.kl for p in front.points if p.method == method and p.kl is not None]
+    if not kl:
+        return method
+    low, high = f"{min(kl):.2f}", f"{max(kl):.2f}"
+    return f"{method} (KL {low if low == high else f'{low} to {high}'} nats)"
 
 
 def _entry(style: Style, *, line: bool) -> Line2D:
@@ -234,7 +271,7 @@ def draw_front(ax: Axes, front: Front) -> None:
             where="draw_front",
         )
     draw_projection(ax, front, 0, 1)
-    ax.legend(handles=legend_handles(front), loc="best")
+    ax.legend(handles=legend_handles(front), loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def draw_panels(figure: Figure, front: Front) -> None:
@@ -264,7 +301,7 @@ def draw_panels(figure: Figure, front: Front) -> None:
         ax.label_outer()
     handles = legend_handles(front)
     if count == 2:
-        grid[0, 0].legend(handles=handles, loc="best")
+        grid[0, 0].legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
         return
     figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.99, 0.97))
     figure.supxlabel(
