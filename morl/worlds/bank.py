@@ -5,7 +5,7 @@ sentence has one meaning: it stands once in the bank, under one topic and role.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -122,19 +122,21 @@ def load_bank(folder: Path | Traversable) -> Bank:
       The bank.
 
     Raises:
-      InputError: A role is missing or unknown, a sentence stands twice or would not
-        survive splitting, or a written response names a sentence that is not there.
+      InputError: A file is not YAML, a role is missing or unknown, a topic or
+        sentence stands twice, a sentence would not survive splitting, or a written
+        response names a sentence that is not there.
     """
     shared = _read(folder / "generic.yaml")
-    generic = {role: tuple(shared["sentences"][role]) for role in GENERIC_ROLES}
-    wordings = {split: tuple(shared["wordings"][split]) for split in SPLITS}
+    generic = _texts(shared.get("sentences"), GENERIC_ROLES, "generic.yaml: sentences")
+    wordings = _texts(shared.get("wordings"), SPLITS, "generic.yaml: wordings")
     topics = dict(_topics(folder, generic))
     meanings: dict[str, Sentence] = {}
     for sentence in _sentences(topics, generic):
         where = f"{sentence.topic or 'generic'}.{sentence.role}"
         if sentence.text in meanings:
             raise InputError(f"stands twice: {sentence.text!r}", where=where)
-        if split_sentences(sentence.text) != [sentence.text]:
+        alone = split_sentences(sentence.text) == [sentence.text]
+        if not alone or sentence.text[-1] not in ".!?":
             raise InputError(f"is not one sentence: {sentence.text!r}", where=where)
         meanings[sentence.text] = sentence
     prompt_topics = {
@@ -147,7 +149,26 @@ def load_bank(folder: Path | Traversable) -> Bank:
 
 
 def _read(path: Path | Traversable) -> dict:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except yaml.YAMLError as error:
+        raise InputError(f"not valid YAML ({error})", where=path.name) from None
+    if not isinstance(found, dict):
+        raise InputError("found no mapping of names", where=path.name)
+    return found
+
+
+def _texts(entry: object, keys: Sequence[str], where: str) -> dict[str, tuple]:
+    """The lists of texts of ``entry``, whose keys must be ``keys`` and no others."""
+    found = sorted(entry) if isinstance(entry, dict) else entry
+    if not isinstance(entry, dict) or set(entry) != set(keys):
+        raise InputError(f"found {found}, expected {sorted(keys)}", where=where)
+    for key in keys:
+        if not all(isinstance(text, str) for text in entry[key]):
+            raise InputError(
+                f"found {entry[key]}, expected texts", where=f"{where}.{key}"
+            )
+    return {key: tuple(entry[key]) for key in keys}
 
 
 def _topics(
@@ -160,19 +181,19 @@ def _topics(
             if name in seen:
                 raise InputError("topic stands twice", where=where)
             seen.add(name)
-            expected = {"question", *roles, "written"}
-            if set(entry) != expected:
-                raise InputError(
-                    f"found keys {sorted(entry)}, expected {sorted(expected)}",
-                    where=where,
-                )
-            own = {role: tuple(entry[role]) for role in roles}
+            if not isinstance(entry, dict) or not isinstance(
+                entry.get("question"), str
+            ):
+                raise InputError("found no text under 'question'", where=where)
+            rest = {key: entry[key] for key in entry if key != "question"}
+            own = _texts(rest, (*roles, "written"), where)
+            written = own.pop("written")
             known = own | dict(generic)
-            written = tuple(
+            responses = tuple(
                 tuple(_resolve(word, known, where) for word in line.split())
-                for line in entry["written"]
+                for line in written
             )
-            yield name, Topic(name, kind, entry["question"], own, written)
+            yield name, Topic(name, kind, entry["question"], own, responses)
 
 
 def _resolve(

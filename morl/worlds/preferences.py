@@ -26,6 +26,7 @@ from morl.worlds.gold import OBJECTIVES, GoldPart, gold_parts, gold_sum
 SHARPNESS = 3.0  # inverse temperature of a rater, per unit of gold reward
 WRITTEN_SHARE = 0.2  # of the corpus that is hand-written
 SPOILED_SHARE = 0.15  # of the responses in preference pairs with a weak writer's slip
+DRAWS_PER_RESPONSE = 100
 LABEL_SHARES = (0.85, 0.10, 0.05)  # of records that label one, two, three objectives
 
 
@@ -113,14 +114,16 @@ class PreferenceWorld:
         """Random responses to a prompt, all different, well formed and on topic.
 
         Raises:
-          InputError: The world has no such prompt.
+          InputError: The world has no such prompt, or too few responses to it.
         """
         topic = self.topic(prompt)
         rng = np.random.default_rng((seed, zlib.crc32(normal_text(prompt).encode())))
         found: dict[str, None] = {}
-        while len(found) < n:
+        for _ in range(DRAWS_PER_RESPONSE * n):
             found[" ".join(compose(self.bank, topic, rng))] = None
-        return list(found)
+            if len(found) == n:
+                return list(found)
+        raise InputError(f"found only {len(found)} responses, expected {n}", where="n")
 
     def hand_written(
         self,
