@@ -8,43 +8,54 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 class Rotary(NamedTuple):
-    """Cosines and sines of every position's angles, computed once a forward pass."""
+    """Cosines and sines of every token's angles, computed once a forward pass."""
 
-    cos: Float[Array, "b t 1 f"]
-    sin: Float[Array, "b t 1 f"]
+    cos: Float[Array, "f n"]
+    sin: Float[Array, "f n"]
 
 
-def rotary(positions: Int[Array, "b t"], head_dim: int, base: float) -> Rotary:
-    r"""Angles :math:`m\,\theta_i` with :math:`\theta_i = base^{-2i/d}`.
+class Heads(NamedTuple):
+    """Rotated queries and keys, and values, of one layer.
+
+    Queries are grouped under the key head ``k`` that they share, and already divided by
+    the square root of the head's width ``c``.
+    """
+
+    queries: Float[Array, "b k g t c"]
+    keys: Float[Array, "b k s c"]
+    values: Float[Array, "b k s c"]
+
+
+def rotary(positions: Int[Array, " n"], head_dim: int, base: float) -> Rotary:
+    r"""Angles :math:`m\,\theta_i` with :math:`\theta_i = base^{-2i/c}`.
 
     Args:
       positions: Position :math:`m` of each token.
-      head_dim: Width :math:`d` of one head.
+      head_dim: Width :math:`c` of one head.
       base: Base of the frequencies.
 
     Returns:
-      Cosines and sines in float32, one for each of the ``head_dim / 2`` planes.
+      Cosines and sines in float32, one row for each of the ``head_dim / 2`` planes.
 
     References:
       Su et al., RoFormer (arXiv:2104.09864), equation 15.
     """
     exponents = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
-    frequencies = (base**-exponents)[None, None, None]
-    angles = positions[..., None, None].astype(jnp.float32) * frequencies
+    angles = (base**-exponents)[:, None] * positions[None].astype(jnp.float32)
     return Rotary(jnp.cos(angles), jnp.sin(angles))
 
 
 def rotate(
-    heads: Float[Array, "b t h c"], table: Rotary, scale: float = 1.0
-) -> Float[Array, "b t h c"]:
-    """Turns the plane of the i-th and (i + c/2)-th entries by the position's angle.
+    heads: Float[Array, "h c n"], table: Rotary, scale: float = 1.0
+) -> Float[Array, "h c n"]:
+    """Turns the plane of the i-th and (i + c/2)-th entries by the token's angle.
 
     ``scale`` multiplies the result; it rides on the tables, which are small.
     """
-    first, second = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
-    cos, sin = table.cos * scale, table.sin * scale
+    first, second = jnp.split(heads.astype(jnp.float32), 2, axis=1)
+    cos, sin = (table.cos * scale)[None], (table.sin * scale)[None]
     turned = (first * cos - second * sin, second * cos + first * sin)
-    return jnp.concatenate(turned, axis=-1).astype(heads.dtype)
+    return jnp.concatenate(turned, axis=1).astype(heads.dtype)
 
 
 def visible(
@@ -66,35 +77,26 @@ def visible(
     return (own | shared) & (context >= 0)[:, None, :]
 
 
-def attend(
-    queries: Float[Array, "b t h c"],
-    keys: Float[Array, "b s k c"],
-    values: Float[Array, "b s k c"],
-    allowed: Bool[Array, "b t s"],
-) -> Float[Array, "b t h c"]:
+def attend(heads: Heads, allowed: Bool[Array, "b t s"]) -> Float[Array, "b k g t c"]:
     """Softmax attention of each group of query heads over its key head.
 
     Args:
-      queries: Rotated queries, already divided by the square root of the head's width.
-      keys: Rotated keys; ``h`` is a multiple of ``k``.
-      values: Values.
+      heads: Queries, keys and values.
       allowed: What each query may see. A query that may see nothing (padding) gets a
         finite value without meaning.
 
     Returns:
-      One value a query head.
+      One value a query.
 
     References:
       Ainslie et al., GQA (arXiv:2305.13245).
     """
-    batch, length, num_heads, head_dim = queries.shape
-    grouped = queries.reshape(batch, length, keys.shape[2], -1, head_dim)
+    queries, keys, values = heads
     scores = jnp.einsum(
-        "btkgc,bskc->bkgts", grouped, keys, preferred_element_type=jnp.float32
+        "bkgtc,bksc->bkgts", queries, keys, preferred_element_type=jnp.float32
     )
     # A finite floor: a row with nothing allowed stays finite instead of 0/0.
     floor = jnp.finfo(jnp.float32).min
     masked = jnp.where(allowed[:, None, None], scores, floor)
     shares = jax.nn.softmax(masked, axis=-1).astype(values.dtype)
-    mixed = jnp.einsum("bkgts,bskc->btkgc", shares, values)
-    return mixed.reshape(batch, length, num_heads, head_dim)
+    return jnp.einsum("bkgts,bksc->bkgtc", shares, values)

@@ -1,7 +1,6 @@
 """Parameters of a transformer from and to tensors under Hugging Face names."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -90,8 +89,8 @@ def check_tensors(config: TransformerConfig, tensors: Tensors, *, where: str) ->
 
 
 def _fused(tensors: Tensors, prefix: str, names: tuple[str, ...]) -> np.ndarray:
-    """Several projections beside each other as one ``[in, out]`` weight."""
-    return np.concatenate([tensors[f"{prefix}.{name}.weight"] for name in names]).T
+    """Several projections beside each other as one weight."""
+    return np.concatenate([tensors[f"{prefix}.{name}.weight"] for name in names])
 
 
 def _layer_state(
@@ -102,10 +101,10 @@ def _layer_state(
     yield ("attention_norm", "weight"), tensors[f"{prefix}.input_layernorm.weight"]
     yield ("ffn_norm", "weight"), tensors[f"{prefix}.post_attention_layernorm.weight"]
     yield ("qkv", "weight"), _fused(tensors, attention, qkv)
-    yield ("out", "weight"), tensors[f"{attention}.o_proj.weight"].T
+    yield ("out", "weight"), tensors[f"{attention}.o_proj.weight"]
     gate_up = _fused(tensors, f"{prefix}.mlp", ("gate_proj", "up_proj"))
     yield ("gate_up", "weight"), gate_up
-    yield ("down", "weight"), tensors[f"{prefix}.mlp.down_proj.weight"].T
+    yield ("down", "weight"), tensors[f"{prefix}.mlp.down_proj.weight"]
     if config.qkv_bias:
         biases = [tensors[f"{attention}.{name}.bias"] for name in qkv]
         yield ("qkv", "bias"), np.concatenate(biases)
@@ -165,27 +164,22 @@ def tensors_of(model: Transformer) -> dict[str, Float[np.ndarray, "..."]]:
         attention = f"{prefix}.self_attn"
         found[f"{prefix}.input_layernorm.weight"] = layer.attention_norm.weight
         found[f"{prefix}.post_attention_layernorm.weight"] = layer.ffn_norm.weight
-        parts = np.split(np.asarray(layer.qkv.weight[...]).T, bounds)
+        parts = np.split(np.asarray(layer.qkv.weight[...]), bounds)
         for name, part in zip("qkv", parts, strict=True):
             split[f"{attention}.{name}_proj.weight"] = part
         if layer.qkv.bias is not None:
             parts = np.split(np.asarray(layer.qkv.bias[...]), bounds)
             for name, part in zip("qkv", parts, strict=True):
                 split[f"{attention}.{name}_proj.bias"] = part
-        split[f"{attention}.o_proj.weight"] = np.asarray(layer.out.weight[...]).T
+        found[f"{attention}.o_proj.weight"] = layer.out.weight
         if layer.out.bias is not None:
             found[f"{attention}.o_proj.bias"] = layer.out.bias
         if layer.query_norm is not None and layer.key_norm is not None:
             found[f"{attention}.q_norm.weight"] = layer.query_norm.weight
             found[f"{attention}.k_norm.weight"] = layer.key_norm.weight
-        parts = np.split(np.asarray(layer.gate_up.weight[...]).T, 2)
+        parts = np.split(np.asarray(layer.gate_up.weight[...]), 2)
         for name, part in zip(("gate", "up"), parts, strict=True):
             split[f"{prefix}.mlp.{name}_proj.weight"] = part
-        split[f"{prefix}.mlp.down_proj.weight"] = np.asarray(layer.down.weight[...]).T
+        found[f"{prefix}.mlp.down_proj.weight"] = layer.down.weight
     whole = {name: np.asarray(parameter[...]) for name, parameter in found.items()}
     return whole | split
-
-
-def with_dtype(config: TransformerConfig, dtype: str) -> TransformerConfig:
-    """The same transformer with parameters and activations in another type."""
-    return replace(config, dtype=dtype)

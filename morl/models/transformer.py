@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from morl.errors import InputError
-from morl.models.attention import Rotary, attend, rotary, rotate, visible
+from morl.models.attention import Heads, Rotary, attend, rotary, rotate, visible
 from morl.models.config import TransformerConfig
 
 INITIAL_SCALE = 0.02
@@ -22,16 +23,8 @@ class Encoding(NamedTuple):
     taps: tuple[Float[Array, "b t d"], ...] = ()
 
 
-class Projected(NamedTuple):
-    """Rotated queries and keys, and values, of one layer."""
-
-    queries: Float[Array, "b t h c"]
-    keys: Float[Array, "b t k c"]
-    values: Float[Array, "b t k c"]
-
-
 class RMSNorm(nnx.Module):
-    """Divides by the root mean square over the last axis, then scales by a weight.
+    """Divides by the root mean square over the first axis, then scales by a weight.
 
     References:
       Zhang and Sennrich (arXiv:1910.07467), equation 4.
@@ -42,17 +35,16 @@ class RMSNorm(nnx.Module):
         self.weight = nnx.Param(jnp.ones(width, dtype))
         self.epsilon = epsilon
 
-    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        """Normalises in float32 and returns the type of ``x``."""
+    def __call__(self, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
+        """Normalises each column in float32 and returns the type of ``x``."""
         wide = x.astype(jnp.float32)
-        power = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+        power = jnp.mean(jnp.square(wide), axis=0, keepdims=True)
         unit = wide * jax.lax.rsqrt(power + self.epsilon)
-        weight = jnp.expand_dims(self.weight[...], range(x.ndim - 1))
-        return (unit * weight).astype(x.dtype)
+        return (unit * self.weight[...][:, None]).astype(x.dtype)
 
 
 class Linear(nnx.Module):
-    """A product with a weight ``[in, out]``, and a bias where the family has one."""
+    """A product with a weight ``[out, in]``, and a bias where the family has one."""
 
     def __init__(
         self, shape: tuple[int, int], dtype: str, *, bias: bool, rngs: nnx.Rngs
@@ -60,19 +52,21 @@ class Linear(nnx.Module):
         """Draws a normal weight and a zero bias."""
         draw = INITIAL_SCALE * jax.random.normal(rngs.params(), shape)
         self.weight = nnx.Param(draw.astype(dtype))
-        self.bias = nnx.Param(jnp.zeros(shape[1], dtype)) if bias else None
+        self.bias = nnx.Param(jnp.zeros(shape[0], dtype)) if bias else None
 
-    def __call__(self, x: Float[Array, "b t i"]) -> Float[Array, "b t o"]:
+    def __call__(self, x: Float[Array, "i n"]) -> Float[Array, "o n"]:
         """The product, in the type of ``x``."""
-        product = x @ self.weight[...]
-        return product if self.bias is None else product + self.bias[None, None]
+        product = self.weight[...] @ x
+        return product if self.bias is None else product + self.bias[...][:, None]
 
 
 class Block(nnx.Module):
     """Attention and a gated feed-forward block, each on a normalised residual.
 
-    Queries, keys and values share one fused weight, and so do gate and up: one large
-    product runs faster than three small ones.
+    The residual stream is ``[d, n]``, one column a token: with weights ``[out, in]``
+    the products of a few columns (decoding) run at nearly twice the speed of row-major
+    ones on a CPU, and those of many columns as fast. Queries, keys and values share one
+    fused weight, and so do gate and up: one large product beats three small ones.
     """
 
     def __init__(self, config: TransformerConfig, *, rngs: nnx.Rngs) -> None:
@@ -84,40 +78,45 @@ class Block(nnx.Module):
         fused = inner + 2 * config.num_kv_heads * config.head_dim
         width, dtype, epsilon = config.width, config.dtype, config.norm_epsilon
         self.attention_norm = RMSNorm(width, epsilon, dtype)
-        self.qkv = Linear((width, fused), dtype, bias=config.qkv_bias, rngs=rngs)
+        self.qkv = Linear((fused, width), dtype, bias=config.qkv_bias, rngs=rngs)
         head_norm = lambda: RMSNorm(config.head_dim, epsilon, dtype)
         self.query_norm = head_norm() if config.qk_norm else None
         self.key_norm = head_norm() if config.qk_norm else None
-        self.out = Linear((inner, width), dtype, bias=config.output_bias, rngs=rngs)
+        self.out = Linear((width, inner), dtype, bias=config.output_bias, rngs=rngs)
         self.ffn_norm = RMSNorm(width, epsilon, dtype)
         ffn = config.ffn_width
-        self.gate_up = Linear((width, 2 * ffn), dtype, bias=False, rngs=rngs)
-        self.down = Linear((ffn, width), dtype, bias=False, rngs=rngs)
+        self.gate_up = Linear((2 * ffn, width), dtype, bias=False, rngs=rngs)
+        self.down = Linear((width, ffn), dtype, bias=False, rngs=rngs)
 
-    def project(self, x: Float[Array, "b t d"], table: Rotary) -> Projected:
-        """Queries, keys and values of the residual stream ``x``."""
+    def heads(self, x: Float[Array, "d n"], table: Rotary, batch: int) -> Heads:
+        """Queries, keys and values of the residual stream of ``batch`` rows."""
         fused = self.qkv(self.attention_norm(x))
-        heads = fused.reshape(*x.shape[:2], -1, self.head_dim)
+        whole = fused.reshape(-1, self.head_dim, x.shape[1])
         bounds = (self.num_heads, self.num_heads + self.num_kv_heads)
-        queries, keys, values = jnp.split(heads, bounds, axis=2)
+        queries, keys, values = jnp.split(whole, bounds)
         if self.query_norm is not None and self.key_norm is not None:
-            queries, keys = self.query_norm(queries), self.key_norm(keys)
-        return Projected(
-            rotate(queries, table, scale=self.head_dim**-0.5),
-            rotate(keys, table),
-            values,
+            queries = jax.vmap(self.query_norm)(queries)
+            keys = jax.vmap(self.key_norm)(keys)
+        queries = rotate(queries, table, scale=self.head_dim**-0.5)
+        keys = rotate(keys, table)
+        return Heads(
+            rearrange(
+                queries, "(k g) c (b t) -> b k g t c", b=batch, k=self.num_kv_heads
+            ),
+            rearrange(keys, "k c (b t) -> b k t c", b=batch),
+            rearrange(values, "k c (b t) -> b k t c", b=batch),
         )
 
     def finish(
-        self, x: Float[Array, "b t d"], mixed: Float[Array, "b t h c"]
-    ) -> Float[Array, "b t d"]:
+        self, x: Float[Array, "d n"], mixed: Float[Array, "b k g t c"]
+    ) -> Float[Array, "d n"]:
         """Adds what attention gathered to the residual stream, then the feed-forward.
 
         References:
           Shazeer, GLU Variants (arXiv:2002.05202), SwiGLU.
         """
-        x = x + self.out(mixed.reshape(*x.shape[:2], -1))
-        gate, up = jnp.split(self.gate_up(self.ffn_norm(x)), 2, axis=-1)
+        x = x + self.out(rearrange(mixed, "b k g t c -> (k g c) (b t)"))
+        gate, up = jnp.split(self.gate_up(self.ffn_norm(x)), 2)
         return x + self.down(jax.nn.silu(gate) * up)
 
 
@@ -151,11 +150,11 @@ class Transformer(nnx.Module):
         draw = INITIAL_SCALE * jax.random.normal(rngs.params(), shape)
         self.head = None if config.tied else nnx.Param(draw.astype(config.dtype))
 
-    def embed(self, tokens: Int[Array, "b t"]) -> Float[Array, "b t d"]:
-        """Rows of the token embedding; a token outside the vocabulary is clipped."""
-        return self.embedding[...].at[tokens].get(mode="clip")
+    def embed(self, tokens: Int[Array, " n"]) -> Float[Array, "d n"]:
+        """Columns of the token embedding; a token outside the vocabulary is clipped."""
+        return self.embedding[...].at[tokens].get(mode="clip").T
 
-    def rotary(self, positions: Int[Array, "b t"]) -> Rotary:
+    def rotary(self, positions: Int[Array, " n"]) -> Rotary:
         """The rotary tables of ``positions``, shared by all layers."""
         return rotary(positions, self.config.head_dim, self.config.rope_base)
 
@@ -184,21 +183,23 @@ class Transformer(nnx.Module):
           Hidden states after the final norm, and for each tap the residual stream after
           that many layers (before the final norm, the last one too).
         """
-        causal = jnp.tri(tokens.shape[1], dtype=bool)[None]
-        allowed = visible(segments, segments) & causal
-        table = self.rotary(positions)
-        x = self.embed(tokens)
         wrong = [tap for tap in taps if not 1 <= tap <= len(self.layers)]
         if wrong:
             raise InputError(
                 f"found {wrong}, expected 1 to {len(self.layers)}", where="taps"
             )
+        batch, length = tokens.shape
+        causal = jnp.tri(length, dtype=bool)[None]
+        allowed = visible(segments, segments) & causal
+        table = self.rotary(positions.reshape(-1))
+        x = self.embed(tokens.reshape(-1))
         tapped = {}
         for count, layer in enumerate(self.layers, start=1):
-            projected = layer.project(x, table)
-            x = layer.finish(x, attend(*projected, allowed))
-            tapped[count] = x
-        return Encoding(self.norm(x), tuple(tapped[tap] for tap in taps))
+            x = layer.finish(x, attend(layer.heads(x, table, batch), allowed))
+            if count in taps:
+                tapped[count] = rearrange(x, "d (b t) -> b t d", b=batch)
+        hidden = rearrange(self.norm(x), "d (b t) -> b t d", b=batch)
+        return Encoding(hidden, tuple(tapped[tap] for tap in taps))
 
     def logits(self, hidden: Float[Array, "*batch d"]) -> Float[Array, "*batch v"]:
         """Unnormalised log-probabilities of the next token, in float32.
