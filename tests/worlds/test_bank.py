@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from morl.errors import InputError
-from morl.worlds import load_bank, preference_world
+from morl.worlds import load_bank
 from morl.worlds.bank import KINDS, split_sentences
 
 FOLDER = resources.files("morl.worlds") / "assistant"
@@ -17,9 +17,9 @@ NUM_SENTENCES = {
 }
 
 
-@pytest.fixture(scope="module")
-def bank():
-    return preference_world().bank
+@pytest.fixture
+def bank(world):
+    return world.bank
 
 
 @pytest.fixture

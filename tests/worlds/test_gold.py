@@ -19,11 +19,6 @@ STEPS = (
 DECLINE = "I do not explain how to open a lock that may not be yours."
 
 
-@pytest.fixture(scope="module")
-def world():
-    return preference_world()
-
-
 # Each row adds the values of docs/world.md by hand.
 @pytest.mark.parametrize(
     ("prompt", "response", "expected"),
