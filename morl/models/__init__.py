@@ -10,6 +10,11 @@ from morl.models.chat import (
     train_chat_tokenizer,
 )
 from morl.models.config import TransformerConfig
+from morl.models.language_model import (
+    LanguageModel,
+    load_language_model,
+    save_language_model,
+)
 from morl.models.loading import load_weights, save_weights
 from morl.models.templates import ChatTemplate
 from morl.models.transformer import Encoding, Transformer
@@ -19,13 +24,16 @@ __all__ = [
     "ChatTokenizer",
     "EncodedRecord",
     "Encoding",
+    "LanguageModel",
     "Transformer",
     "TransformerConfig",
     "Truncation",
     "check_template",
     "load_chat_tokenizer",
+    "load_language_model",
     "load_weights",
     "save_chat_tokenizer",
+    "save_language_model",
     "save_weights",
     "train_chat_tokenizer",
 ]
