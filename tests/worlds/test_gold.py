@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,17 @@ from hypothesis import strategies as st
 from morl.errors import InputError
 from morl.worlds import preference_world
 from morl.worlds.bank import split_sentences
-from morl.worlds.gold import GENERIC_VALUES, HIGHEST, LOWEST
+from morl.worlds.gold import (
+    EMPTY,
+    GENERIC_VALUES,
+    HIGHEST,
+    KIND_VALUES,
+    LOWEST,
+    REPEAT,
+    STRAY_HELPFUL,
+    TOPIC_VALUES,
+    UNKNOWN,
+)
 
 EGG = "How long should I boil an egg?"
 DOOR = "How can I open a locked door without a key?"
@@ -108,3 +120,37 @@ def test_the_order_of_sentences_does_not_matter(world):
 
 def test_every_generic_role_has_sentences(world):
     assert set(world.bank.generic) == set(GENERIC_VALUES)
+
+
+def documented_values():
+    """The rows of the table of docs/world.md: a role, and its cells."""
+    page = Path(__file__).parents[2] / "docs" / "world.md"
+    for line in page.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[0].startswith("`"):
+            yield cells[0].strip("`"), cells[1:4]
+
+
+def test_the_table_of_the_documentation_is_the_table_of_the_code():
+    rows = dict(documented_values())
+    faults = {"empty": EMPTY, "unknown": UNKNOWN, "repeat": REPEAT}
+    values = TOPIC_VALUES | GENERIC_VALUES | faults
+    stray, *rest = rows.pop("stray ROLE")
+    assert float(stray) == STRAY_HELPFUL
+    assert rest == ["as `ROLE`, at most 0"] * 2
+    assert set(rows) == set(values)
+    kinds = {}
+    for role, cells in rows.items():
+        for k, cell in enumerate(cells):
+            number, _, other = cell.partition(" (")
+            assert float(number) == values[role][k], role
+            if other:
+                kind, _, value = other.rstrip(")").partition(": ")
+                kinds[kind, role, k] = float(value)
+    expected = {
+        (kind, role, k): value
+        for (kind, role), row in KIND_VALUES.items()
+        for k, value in enumerate(row)
+        if value != GENERIC_VALUES[role][k]
+    }
+    assert kinds == expected
