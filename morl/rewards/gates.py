@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, runtime_ch
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from morl.errors import InputError
@@ -131,7 +132,7 @@ def percentile(q: Number) -> Percentile:
       percentile(60)
     """
     q = finite(q, "percentile")
-    if not isinstance(q, jax.core.Tracer) and not 0 <= q <= 100:
+    if not isinstance(q, Tracer) and not 0 <= q <= 100:
         raise InputError(f"found {q:g}, expected 0 to 100", where="percentile")
     return Percentile(q)
 
@@ -154,9 +155,11 @@ def joined(sense: str, *conditions: Logic) -> Joined:
     """``conditions`` joined, nested ones of the same sense unfolded."""
     parts = []
     for condition in conditions:
-        check_condition(condition, "& and |")
-        same = isinstance(condition, Joined) and condition.sense == sense
-        parts.extend(condition.parts if same else (condition,))
+        known = checked(condition, "& and |")
+        if isinstance(known, Joined) and known.sense == sense:
+            parts.extend(known.parts)
+        else:
+            parts.append(known)
     return Joined(sense, tuple(parts))
 
 
@@ -164,18 +167,18 @@ def conjunction(conditions: tuple[Logic, ...], where: str) -> Condition | Joined
     """All of ``conditions`` as one."""
     if not conditions:
         raise InputError("needs at least one condition", where=where)
-    for condition in conditions:
-        check_condition(condition, where)
-    return conditions[0] if len(conditions) == 1 else joined("all", *conditions)
+    known = [checked(condition, where) for condition in conditions]
+    return known[0] if len(known) == 1 else joined("all", *known)
 
 
-def check_condition(condition: object, where: str) -> None:
-    """Refuses what is not a condition."""
+def checked(condition: object, where: str) -> Condition | Joined:
+    """``condition``, refused where it is not one."""
     if not isinstance(condition, (Condition, Joined)):
         raise InputError(
             f"found {condition!r}, expected a condition such as harmless >= 0.2",
             where=where,
         )
+    return condition
 
 
 def comparisons(condition: Condition | Joined) -> tuple[Condition, ...]:
@@ -223,6 +226,6 @@ def violation(
 
 def show_number(value: Threshold) -> str:
     """A number as people write it; anything else as it shows itself."""
-    if isinstance(value, jax.core.Tracer) or not is_number(value):
+    if isinstance(value, Tracer) or not is_number(value):
         return str(value)
     return f"{float(value):g}"

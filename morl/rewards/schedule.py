@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from morl.errors import InputError
@@ -159,14 +161,15 @@ def is_number(value: object) -> bool:
     """Whether ``value`` can stand where a composition wants a number."""
     if isinstance(value, bool):
         return False
+    arrays = (jax.Array, np.ndarray, np.generic)
     return isinstance(value, (int, float)) or (
-        hasattr(value, "dtype") and jnp.ndim(value) == 0
+        isinstance(value, arrays) and value.ndim == 0 and value.dtype != bool
     )
 
 
 def finite(value: Number, where: str) -> Number:
     """``value`` as a Python float (a traced one as it is), refused unless finite."""
-    if is_schedule(value) or isinstance(value, jax.core.Tracer):
+    if is_schedule(value) or isinstance(value, Tracer):
         return value
     if not is_number(value):
         raise InputError(f"found {value!r}, expected a number", where=where)
@@ -205,7 +208,7 @@ def _real(value: Number) -> Float[Array, ""]:
 
 
 def _positive(name: str, steps: Number) -> Number:
-    if not isinstance(steps, jax.core.Tracer) and not steps > 0:
+    if not isinstance(steps, Tracer) and not steps > 0:
         raise InputError(f"found {steps}, expected a positive number", where=name)
     return steps
 

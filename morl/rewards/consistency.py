@@ -1,0 +1,169 @@
+"""What a composition refuses: names that clash, counts that differ, lost meanings."""
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from morl import scalarize
+from morl.errors import InputError
+from morl.rewards.expression import Scalarized, Slot, leaf_names, slots, walk
+from morl.rewards.gates import Condition
+from morl.rewards.names import unknown_name
+from morl.rewards.objective import Reward
+from morl.rewards.schedule import Number
+from morl.rewards.transforms import State
+
+if TYPE_CHECKING:
+    import morl.rewards.composition
+
+Composition: TypeAlias = "morl.rewards.composition.Composition"
+Column: TypeAlias = "morl.rewards.composition.Column"
+
+
+def union(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """``columns`` with each reward once; two forms of one reward are refused."""
+    first: dict[str, Column] = {}
+    for column in columns:
+        name = column.reward.name
+        known = first.setdefault(name, column)
+        check_same(known.reward, column.reward)
+        if differ(known, column):
+            raise InputError(
+                "is used twice with different gates or transforms; a reward has one "
+                "of each, everywhere in a composition",
+                where=name,
+            )
+    return tuple(first.values())
+
+
+def check_same(known: Reward, found: Reward) -> None:
+    """Refuses one name for two rewards."""
+    if known != found:
+        raise InputError(
+            f"names two rewards that differ: {known} and {found}", where=known.name
+        )
+
+
+def check_conditions(
+    conditions: tuple[Condition, ...], columns: tuple[Column, ...]
+) -> None:
+    """Refuses conditions on another reward of the same name."""
+    seen = {column.reward.name: column.reward for column in columns}
+    for condition in conditions:
+        check_same(
+            seen.setdefault(condition.reward.name, condition.reward), condition.reward
+        )
+
+
+def check_columns(
+    names: tuple[str, ...], rewards: Float[Array, "..."], present: Array
+) -> None:
+    """Refuses a batch whose last axis is not the rewards."""
+    if rewards.shape[-1:] != (len(names),):
+        raise InputError(
+            f"rewards have shape {rewards.shape}, expected the last axis to be the "
+            f"{len(names)} rewards {names}"
+        )
+    if present.shape != rewards.shape:
+        raise InputError(
+            f"present has shape {present.shape}, rewards have {rewards.shape}"
+        )
+
+
+def checked_weights(
+    composition: Composition, weights: Float[Array, "..."] | None
+) -> Float[Array, "..."] | None:
+    """``weights`` in float32, one entry an objective and finite where that is known."""
+    if weights is None:
+        return None
+    objectives = composition.objectives
+    if weights.shape[-1:] != (len(objectives),):
+        count = weights.shape[-1] if weights.ndim else "no"
+        raise InputError(f"weights has {count} entries, objectives are {objectives}")
+    steered_slots(composition)
+    if not isinstance(weights, Tracer):
+        finite = np.isfinite(np.asarray(weights)).reshape(-1, len(objectives))
+        broken = [n for i, n in enumerate(objectives) if not finite[:, i].all()]
+        if broken:
+            raise InputError(f"weights of {', '.join(broken)} are not finite")
+    return jnp.asarray(weights, jnp.float32)
+
+
+def steered_slots(composition: Composition) -> tuple[Slot, ...]:
+    """Slots of the objectives, refused where one has two unlike coefficients."""
+    objectives = composition.objectives
+    steered = tuple(s for s in slots(composition.root) if s.name in objectives)
+    first: dict[str, Number] = {}
+    for slot in steered:
+        known = first.setdefault(slot.name, slot.coefficient)
+        if differ(known, slot.coefficient):
+            raise InputError(
+                f"has coefficients {known} and {slot.coefficient} in different places, "
+                "so that one weight cannot replace both; put what differs in front, as "
+                "in 0.1 * morl.linear({...})",
+                where=slot.name,
+            )
+    return steered
+
+
+def checked_state(composition: Composition, state: State) -> State:
+    """``state``, or the empty one; learnt statistics cannot be made up."""
+    initial = composition.init_state()
+    if state is None:
+        stateful = [name for name, each in initial.items() if jax.tree.leaves(each)]
+        if stateful:
+            raise InputError(
+                f"transforms of {', '.join(stateful)} have state; pass state=, from "
+                "init_state() or the outcome before"
+            )
+        return initial
+    if not isinstance(state, dict) or set(state) != set(initial):
+        found = sorted(state) if isinstance(state, dict) else type(state).__name__
+        raise InputError(f"state is of {found}, expected {sorted(initial)}")
+    return state
+
+
+def compared_across_prompts(composition: Composition) -> tuple[str, ...]:
+    """Per-prompt scores that meet a threshold or a nonlinear scalarizer as they are."""
+    read = {condition.reward.name for condition in composition.conditions}
+    for node in walk(composition.root):
+        if isinstance(node, Scalarized) and node.function is not scalarize.linear:
+            centred = [n for n in leaf_names(node) if _centred(composition, n)]
+            read.update(set(leaf_names(node)) - set(centred))
+    calibration = composition.calibration
+    known = () if calibration is None else calibration.names
+    return tuple(
+        reward.name
+        for reward in composition.rewards
+        if reward.scale == "per-prompt"
+        and reward.name in read
+        and reward.name not in known
+    )
+
+
+def differ(first: Any, second: Any) -> bool:
+    """Whether two pytrees are known to differ; traced leaves count as equal."""
+    mine, shape = jax.tree.flatten(first)
+    theirs, other_shape = jax.tree.flatten(second)
+    if shape != other_shape:
+        return True
+    known = [
+        (a, b)
+        for a, b in zip(mine, theirs, strict=True)
+        if not isinstance(a, Tracer) and not isinstance(b, Tracer)
+    ]
+    return any(not np.array_equal(a, b) for a, b in known)
+
+
+def missing_name(composition: Composition, name: str) -> InputError:
+    """The error for a reward that the composition does not have."""
+    return unknown_name(name, composition.names, where="composition")
+
+
+def _centred(composition: Composition, name: str) -> bool:
+    transforms = composition.column(name).transforms
+    return any(each.centres_prompts for each in transforms)
