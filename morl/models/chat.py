@@ -330,7 +330,7 @@ def save_chat_tokenizer(chat: ChatTokenizer, folder: str | Path) -> None:
 
 
 def train_chat_tokenizer(texts: Iterable[str], vocab_size: int) -> ChatTokenizer:
-    """Trains a small byte-level BPE with ChatML; equal texts, equal tokenizer.
+    r"""Trains a small byte-level BPE with ChatML; equal texts, equal tokenizer.
 
     Args:
       texts: What it is trained on, without template.
