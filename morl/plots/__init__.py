@@ -4,6 +4,7 @@ from morl.plots.divergence import draw_reward_kl
 from morl.plots.figures import front, front_figures, parallel_figure, reward_kl_figure
 from morl.plots.fronts import draw_front, draw_panels, draw_projection, staircase
 from morl.plots.parallel import draw_parallel
+from morl.plots.report import write_report
 
 __all__ = [
     "draw_front",
@@ -16,4 +17,5 @@ __all__ = [
     "parallel_figure",
     "reward_kl_figure",
     "staircase",
+    "write_report",
 ]

@@ -10,6 +10,8 @@ from morl.errors import InputError
 from morl.pareto import Front, FrontPoint, intervals_of, rewards_of, weights_of
 from morl.plots.styles import BASE, axis_label, method_styles
 
+SPREAD = 0.1
+
 
 def _gain_bounds(
     points: Sequence[FrontPoint], base: FrontPoint, objective: int | None
@@ -31,10 +33,30 @@ def _gain_bounds(
     return np.column_stack([value, low, high])
 
 
+def _widest(front: Front) -> float:
+    """The largest KL of a front, in nats."""
+    return max((p.kl for p in front.points if p.kl is not None), default=0.0)
+
+
+def _spread(
+    points: Sequence[FrontPoint], value: Float[np.ndarray, " n"], width: float
+) -> Float[np.ndarray, " n"]:
+    """KL of each point; where all are equal, moved sideways by the rank of ``value``.
+
+    Points of equal KL would otherwise hide each other in one column.
+    """
+    kl = np.array([point.kl for point in points], dtype=np.float64)
+    if len(kl) < 2 or np.ptp(kl) > 0.1 * width:
+        return kl
+    rank = np.argsort(np.argsort(value)) / (len(value) - 1) - 0.5
+    return kl + width * rank
+
+
 def draw_reward_kl(ax: Axes, front: Front, *, objective: int | None = None) -> None:
     """Draws each point's reward against its KL divergence from the base policy.
 
-    More KL buys more reward for any method: compare methods at the same KL.
+    More KL buys more reward for any method: compare methods at the same KL. A method
+    whose points all have one KL (best-of-n) is spread sideways around it, by reward.
 
     Args:
       ax: Axes to draw on; labels, with units, are set, no legend.
@@ -51,8 +73,8 @@ def draw_reward_kl(ax: Axes, front: Front, *, objective: int | None = None) -> N
         points = [p for p in front.points if p.method == method and p.kl is not None]
         if not points:
             continue
-        kl = np.array([p.kl for p in points], dtype=np.float64)
         value, low, high = _gain_bounds(points, front.base, objective).T
+        kl = _spread(points, value, SPREAD * _widest(front))
         measured = np.isfinite(low)
         ax.vlines(
             kl[measured],

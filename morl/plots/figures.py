@@ -14,8 +14,9 @@ from morl.plots.styles import GREY, SETTINGS
 from morl.storage import atomic_file
 
 KL_NOTE = (
-    "Bars: 95% intervals (for the utility an outer bound, from those of each objective)."
-    "\nDotted: the base policy. Compare methods at the same KL."
+    "Bars: 95% intervals (for the utility an outer bound, from those of each reward)."
+    "\nDotted: the base policy. Points of equal KL are spread sideways by reward. "
+    "Compare methods at the same KL."
 )
 
 

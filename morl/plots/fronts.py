@@ -213,7 +213,7 @@ def legend_handles(front: Front) -> list[Line2D]:
         hollow.set_markerfacecolor("white")
         entries.append(hollow)
     if any(point.dominated for point in front.points):
-        faint = _entry(Style(GREY, "o", "small: dominated"), line=False)
+        faint = _entry(Style(GREY, "o", "small: dominated by another"), line=False)
         faint.set_markersize(3.2)
         faint.set_alpha(0.5)
         entries.append(faint)

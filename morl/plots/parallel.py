@@ -114,7 +114,7 @@ def _axes(ax: Axes, front: Front, scale: _Scale) -> None:
         for share in np.linspace(0, 1, TICKS):
             value = scale.low[k] + share * (scale.high[k] - scale.low[k])
             ax.annotate(
-                f"{value:.2f}",
+                f"{value:.2f}".replace("-0.00", "0.00"),
                 (k, share),
                 (-4, 0),
                 textcoords="offset points",

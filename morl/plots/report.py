@@ -1,0 +1,89 @@
+"""``report.html``: one page that holds a run, and asks for nothing from outside."""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from morl.pareto import Front
+from morl.plots.html import esc, page, section
+from morl.plots.report_examples import examples_section
+from morl.plots.report_front import (
+    cards,
+    figures_section,
+    points_section,
+    provenance_section,
+    verdicts_section,
+)
+from morl.plots.report_heads import heads_section, stages_table
+from morl.storage import write_text
+
+
+def write_report(
+    path: str | Path,
+    front: Front,
+    *,
+    title: str = "Pareto front",
+    composition_table: str = "",
+    head_table: Sequence[Mapping[str, Any]] = (),
+    cross_matrix: Mapping[str, Mapping[str, float | None]] | None = None,
+    examples: Sequence[Mapping[str, Any]] = (),
+    stages: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Writes one self-contained HTML page about a front.
+
+    Styles and figures are inside the page; there are no scripts. Whatever came from
+    data or a model is escaped. A section appears only where its data are given.
+
+    Args:
+      path: Where to; parents are made.
+      front: The front.
+      title: Heading of the page.
+      composition_table: What ``print(composition)`` shows.
+      head_table: One row a head and data set: ``objective``, ``accuracy``,
+        ``interval``; where known ``data``, ``pairs``, ``length_baseline``,
+        ``response_only`` (accuracies, each optionally with ``..._interval``) and
+        ``calibration_error``. Other keys become columns of their own.
+      cross_matrix: Head to pairs' objective to the share of pairs that it orders.
+      examples: Prompts answered along the front, each ``{"prompt": text or messages,
+        "answers": [{"text", "weights", "method", "rewards", "label"}]}``; only the text
+        of an answer is required.
+      stages: What was done, in order, such as ``{"stage": "sample", "seconds": 41.0}``.
+
+    Raises:
+      InputError: A row that lacks what its table needs.
+    """
+    body = "".join(
+        [
+            _header(front, title),
+            cards(front),
+            section(
+                "What was asked",
+                f'<pre tabindex="0">{esc(composition_table)}</pre>'
+                if composition_table
+                else "",
+            ),
+            heads_section(head_table, cross_matrix or {}),
+            figures_section(front),
+            verdicts_section(front),
+            examples_section(examples, front.objectives),
+            points_section(front),
+            provenance_section(front, stages_table(stages)),
+        ]
+    )
+    style = resources.files("morl.plots").joinpath("page.css").read_text()
+    write_text(path, page(title, style, body))
+
+
+def _header(front: Front, title: str) -> str:
+    """The title, and in a sentence what the page is about."""
+    count = max(
+        (sum(p.method == method for p in front.points) for method in front.methods),
+        default=0,
+    )
+    names = ", ".join(front.objectives)
+    methods = " and ".join(front.methods) or "no method"
+    judge = front.provenance.judge
+    scored = f" Every point is scored by {judge}." if judge else ""
+    text = f"{count} weightings of {names}, traced by {methods}.{scored}"
+    return f"<header><h1>{esc(title)}</h1><p>{esc(text)}</p></header>\n"
