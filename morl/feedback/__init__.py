@@ -3,6 +3,14 @@
 from morl.feedback.batches import Batch, bucket, bucketed_batches
 from morl.feedback.halueval import read_halueval
 from morl.feedback.hh import read_hh, read_hh_hub
+from morl.feedback.hhh_alignment import read_hhh_alignment
+from morl.feedback.jsonl import (
+    Problem,
+    check_jsonl,
+    read_jsonl,
+    stream_jsonl,
+    write_jsonl,
+)
 from morl.feedback.records import (
     Labels,
     Message,
@@ -12,7 +20,9 @@ from morl.feedback.records import (
     plain_record,
 )
 from morl.feedback.rows import Skipped, log_skipped
+from morl.feedback.spans import TokenValues, step_values, token_values
 from morl.feedback.splits import prompt_key, split_by_prompt
+from morl.feedback.summary import Summary, describe
 from morl.feedback.tables import (
     PairTable,
     ScoreTable,
@@ -22,6 +32,7 @@ from morl.feedback.tables import (
     score_table,
 )
 from morl.feedback.truthfulqa import read_truthfulqa, read_truthfulqa_all
+from morl.feedback.xstest import read_xstest
 
 __all__ = [
     "Batch",
@@ -29,12 +40,17 @@ __all__ = [
     "Message",
     "Pair",
     "PairTable",
+    "Problem",
     "Record",
     "ScoreTable",
     "Skipped",
     "Span",
+    "Summary",
+    "TokenValues",
     "bucket",
     "bucketed_batches",
+    "check_jsonl",
+    "describe",
     "labelled_pairs",
     "limit_pairs",
     "log_skipped",
@@ -44,8 +60,15 @@ __all__ = [
     "read_halueval",
     "read_hh",
     "read_hh_hub",
+    "read_hhh_alignment",
+    "read_jsonl",
     "read_truthfulqa",
     "read_truthfulqa_all",
+    "read_xstest",
     "score_table",
     "split_by_prompt",
+    "step_values",
+    "stream_jsonl",
+    "token_values",
+    "write_jsonl",
 ]

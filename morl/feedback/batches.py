@@ -50,16 +50,16 @@ def bucket(
             f"found {list(boundaries)}, expected one or more increasing lengths from 1",
             where="boundaries",
         )
-    lengths = np.asarray(lengths, np.int64)
-    wrong = np.flatnonzero((lengths > edges[-1]) | (lengths < 0))
+    sizes = np.asarray(lengths, np.int64)
+    wrong = np.flatnonzero((sizes > edges[-1]) | (sizes < 0))
     if wrong.size:
         place = int(wrong[0])
         raise InputError(
-            f"found {lengths[place]} tokens ({wrong.size} such sequences), expected 0 "
+            f"found {sizes[place]} tokens ({wrong.size} such sequences), expected 0 "
             f"to {edges[-1]}, the last of boundaries",
             where=f"lengths[{place}]",
         )
-    return np.searchsorted(edges, lengths, side="left")
+    return np.searchsorted(edges, sizes, side="left")
 
 
 def bucketed_batches(

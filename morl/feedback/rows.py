@@ -4,6 +4,7 @@ Every row carries the words that name it in an error, and every reader turns row
 records through :func:`collect`, which loses none without saying so.
 """
 
+import codecs
 import csv
 import gzip
 import json
@@ -16,7 +17,6 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 from morl.errors import InputError
 from morl.feedback.faults import shown
-from morl.feedback.records import Record
 
 _log = logging.getLogger("morl.feedback")
 _T = TypeVar("_T")
@@ -58,14 +58,13 @@ class Skipped(NamedTuple):
     rows: tuple[int, ...]
 
     def __str__(self) -> str:
-        first = ", ".join(map(str, self.rows[:5]))
-        more = ", ..." if len(self.rows) > 5 else ""
-        return (
-            f"{self.path}: skipped {len(self.rows)} rows ({self.reason}): {first}{more}"
-        )
+        """One line for people: how many, why, and the first few."""
+        first = ", ".join(map(str, self.rows[:5])) + (", ..." * (len(self.rows) > 5))
+        return f"{self.path}: skipped {len(self.rows)} rows ({self.reason}): {first}"
 
 
 Report = Callable[[Skipped], None]
+Progress = Callable[[int, int], None]
 
 
 def log_skipped(skipped: Skipped) -> None:
@@ -76,12 +75,12 @@ def log_skipped(skipped: Skipped) -> None:
 def collect(
     path: str,
     rows: Iterable[Row],
-    parse: Callable[[Row], Record | Dropped],
+    parse: Callable[[Row], _T | Dropped],
     *,
     max_malformed: int = 0,
     report: Report = log_skipped,
-) -> list[Record]:
-    """Turns rows into records, and reports every row that made none.
+) -> list[_T]:
+    """Turns rows into records or parts of them, and reports those that made none.
 
     Args:
       path: The file, for the report.
@@ -95,7 +94,7 @@ def collect(
     Raises:
       InputError: More rows than allowed are malformed; names the last straw.
     """
-    records: list[Record] = []
+    records: list[_T] = []
     skipped: dict[str, list[int]] = {}
     for row in rows:
         try:
@@ -148,15 +147,15 @@ def json_line_rows(path: Path) -> Iterator[Row]:
     """The values of a JSON Lines file, plain or gzipped; blank lines are passed over.
 
     Raises:
-      InputError: The file is not UTF-8, or truncated.
+      InputError: The file is gzipped and truncated.
     """
     for number, line in numbered_lines(path):
         where = f"{path}:{number}"
         try:
-            yield Row(number, where, json.loads(line))
+            value, fault = strict_json(line), ""
         except (ValueError, RecursionError) as error:
-            fault = f"found {shown(line)} ({error}), expected a JSON object"
-            yield Row(number, where, None, fault)
+            value, fault = None, f"found {shown(line)} ({error}), expected JSON"
+        yield Row(number, where, value, fault)
 
 
 def json_array_rows(path: Path) -> Iterator[Row]:
@@ -166,8 +165,8 @@ def json_array_rows(path: Path) -> Iterator[Row]:
       InputError: The file is truncated, not JSON, or not an array.
     """
     try:
-        with open_plain_or_gzip(path) as handle:
-            rows = json.load(handle)
+        with path.open("rb") as raw:
+            rows = strict_json(unzipped(raw).read())
     except (ValueError, RecursionError, *BROKEN) as error:
         raise InputError(f"not valid JSON ({error})", where=str(path)) from None
     if not isinstance(rows, list):
@@ -187,8 +186,8 @@ def csv_rows(path: Path, *columns: str) -> Iterator[Row]:
       InputError: A column is missing, a quotation does not end, or the file is
         truncated or not UTF-8.
     """
-    with open_plain_or_gzip(path) as handle:
-        text = TextIOWrapper(handle, encoding="utf-8-sig", newline="")
+    with path.open("rb") as raw:
+        text = TextIOWrapper(unzipped(raw), encoding="utf-8-sig", newline="")
         reader = csv.reader(text, strict=True)
         header: list[str] = []
         number = 0
@@ -277,36 +276,65 @@ def choice(row: Row, key: str, choices: Mapping[str, _T]) -> _T:
 BROKEN = (EOFError, OSError, zlib.error)  # what a truncated gzip file raises
 
 
-def open_plain_or_gzip(path: Path) -> IO[bytes]:
-    """Opens a file for reading; gzip is told by its first bytes, not by its name."""
-    handle = path.open("rb")
-    magic = handle.read(2)
-    handle.seek(0)
+def unzipped(raw: IO[bytes]) -> IO[bytes]:
+    """The content of an open file; gzip is told by its first bytes, not by its name."""
+    magic = raw.read(2)
+    raw.seek(0)
     if magic == b"\x1f\x8b":
-        return gzip.open(handle, "rb")  # pyright: ignore[reportReturnType]
-    return handle
+        return gzip.open(raw, "rb")  # pyright: ignore[reportReturnType]
+    return raw
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file that are not blank, numbered from 1.
+def numbered_lines(
+    path: str | Path, progress: Progress | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, plain or gzipped, numbered from 1; blank ones are left out.
+
+    Args:
+      path: The file; it is streamed.
+      progress: Called after every line with the bytes read so far and those in all, as
+        they lie on disk.
 
     Raises:
-      InputError: The file is not UTF-8, or a gzip file that is damaged.
+      InputError: There is no such file, or it is a gzip file that is damaged.
     """
-    number = 0
-    with open_plain_or_gzip(path) as handle:
+    path, number = Path(path), 0
+    if not path.is_file():
+        raise InputError("no such file", where=str(path))
+    total = path.stat().st_size
+    with path.open("rb") as raw:
         try:
-            for number, line in enumerate(handle, 1):
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                if text.strip():
-                    yield number, text.rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"found bytes that are not UTF-8 ({error.reason})",
-                where=f"{path}:{number}",
-            ) from None
+            for number, line in enumerate(unzipped(raw), 1):
+                if line.strip():
+                    yield number, line.removeprefix(codecs.BOM_UTF8)
+                if progress is not None:
+                    progress(raw.tell(), total)
         except BROKEN as error:
             raise InputError(
                 f"damaged after line {number} ({error}), expected a whole gzip file",
                 where=str(path),
             ) from None
+
+
+def strict_json(line: bytes) -> Any:
+    """JSON as its standard has it: UTF-8, no NaN, and no key twice in an object.
+
+    Raises:
+      ValueError: It is something else; says what.
+    """
+    return json.loads(
+        line.decode(), object_pairs_hook=_unique, parse_constant=_no_constant
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} occurs twice in one object")
+    return made
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
