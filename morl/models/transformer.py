@@ -210,7 +210,10 @@ class Transformer(nnx.Module):
         Returns:
           One logit a token of the vocabulary.
         """
+        columns = hidden.reshape(-1, hidden.shape[-1]).T
+        return self.logit_columns(columns).T.reshape(*hidden.shape[:-1], -1)
+
+    def logit_columns(self, hidden: Float[Array, "d n"]) -> Float[Array, "v n"]:
+        """The logits of hidden states that are columns, as in decoding."""
         matrix = self.embedding if self.head is None else self.head
-        return jnp.einsum(
-            "...d,vd->...v", hidden, matrix[...], preferred_element_type=jnp.float32
-        )
+        return jnp.matmul(matrix[...], hidden, preferred_element_type=jnp.float32)
