@@ -19,19 +19,25 @@ def prompt_key(record: Record) -> str:
       >>> prompt_key(plain_record("Hello?", ["Hi."]))[:16]
       '5e33909c3d925eab'
     """
-    return _digest(record, lambda text: text)
+    return _digest(record.prompt, lambda text: text)
 
 
 def split_by_prompt(
     records: Sequence[Record], fractions: Mapping[str, float], *, seed: int
 ) -> dict[str, list[Record]]:
-    """Splits records so that all that share a prompt go the same way.
+    """Splits records so that all that share a prompt, or its opening, go the same way.
 
-    Each prompt is hashed with the seed to a number in [0, 1), and the fractions cut
-    that interval in their order. A prompt's part therefore depends on nothing but the
-    prompt, the seed and the fractions: not on the order of rows, nor on which other
-    rows there are. Parts have the given sizes on average, not exactly. Prompts that
-    differ only in white space or in case count as one.
+    The opening of a prompt, its turns up to the first by the user, is hashed with the
+    seed to a number in [0, 1), and the fractions cut that interval in their order. A
+    record's part therefore depends on nothing but its prompt, the seed and the
+    fractions: not on the order of rows, nor on which other rows there are. Parts have
+    the given sizes on average, not exactly. Openings that differ only in white space or
+    in case count as one.
+
+    By its opening, because a dialogue may be in the data at several depths: the prompt
+    of one row then contains the response that was chosen in another. In HH-RLHF's
+    helpful-base test part this holds for 146 of 2,352 rows, and by whole prompts they
+    would fall on both sides of a split.
 
     Args:
       records: What to split.
@@ -74,7 +80,8 @@ def _check_fractions(fractions: Mapping[str, float]) -> None:
 
 def _position(record: Record, seed: int) -> float:
     """The place of a prompt in [0, 1): 53 bits of a hash, as many as a float holds."""
-    normal = _digest(record, lambda text: " ".join(text.split()).casefold())
+    opening = _opening(record.prompt)
+    normal = _digest(opening, lambda text: " ".join(text.split()).casefold())
     digest = hashlib.sha256(f"{seed}:{normal}".encode()).digest()
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
 
@@ -88,8 +95,16 @@ def _part(position: float, fractions: Mapping[str, float]) -> str:
     return list(fractions)[-1]  # the sum of the shares may round to just below 1
 
 
-def _digest(record: Record, normal: Callable[[str], str]) -> str:
-    turns = [_turn(message, normal) for message in record.prompt]
+def _opening(prompt: Sequence[Message]) -> Sequence[Message]:
+    """The turns up to the first by the user; all of them where there is none."""
+    for place, message in enumerate(prompt, 1):
+        if message.role == "user":
+            return prompt[:place]
+    return prompt
+
+
+def _digest(messages: Sequence[Message], normal: Callable[[str], str]) -> str:
+    turns = [_turn(message, normal) for message in messages]
     # ASCII escapes hold any text, even half of a surrogate pair.
     return hashlib.sha256(json.dumps(turns, sort_keys=True).encode()).hexdigest()
 

@@ -59,7 +59,8 @@ def read_xstest(
       report: Called once for every file and reason to skip rows.
 
     Returns:
-      One record a prompt, worded as the models saw it; ``source`` is ``xstest-safe`` or ``xstest-unsafe``.
+      One record a prompt, worded as the models saw it; ``source`` is ``xstest-safe`` or
+      ``xstest-unsafe``.
 
     Raises:
       InputError: A column is missing or a cell holds something else, or a prompt has no
