@@ -24,6 +24,7 @@ from morl.models.tokenizer import (
     read_folder,
     read_gguf,
     train_parts,
+    without_added_tokens,
     write_folder,
 )
 from morl.models.truncation import Truncation, cut_response, without_oldest
@@ -70,15 +71,16 @@ class ChatTokenizer:
     ``<|im_end|>`` has written ten characters. Only what the template writes counts.
 
     Args:
-      tokenizer: Vocabulary and merges; its flag to encode special tokens as text is
-        set, so it is not to be shared.
+      tokenizer: Vocabulary, merges and added tokens.
+      plain: The same without the added tokens, for text that must not hold any.
       template: The chat template.
-      control: The special tokens that the template may write.
+      control: The added tokens, which only the template may write.
       stop_ids: Tokens at which generation ends.
       bos: The token that begins every text, for models that were trained with one.
     """
 
     tokenizer: Tokenizer
+    plain: Tokenizer
     template: ChatTemplate
     control: ControlTokens
     stop_ids: tuple[int, ...]
@@ -94,10 +96,6 @@ class ChatTokenizer:
         """Number of rows that the tokens can index, added tokens included."""
         ids = self.tokenizer.get_vocab(with_added_tokens=True).values()
         return max(ids, default=-1) + 1
-
-    def encode_text(self, text: str) -> Int32[np.ndarray, " t"]:
-        """Tokens of plain text: no BOS, and no control token whatever it says."""
-        return _array(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, tokens: Sequence[int] | Int32[np.ndarray, " t"]) -> str:
         """Text of tokens, control tokens left out."""
@@ -186,8 +184,7 @@ class ChatTokenizer:
             if isinstance(piece, int):
                 tokens.append(piece)
             else:
-                plain = disguised.restore(piece)
-                tokens += self.tokenizer.encode(plain, add_special_tokens=False).ids
+                tokens += self.plain.encode(disguised.restore(piece)).ids
         return tokens
 
     def _with_bos(self, tokens: list[int]) -> Int32[np.ndarray, " t"]:
@@ -240,18 +237,23 @@ class ChatTokenizer:
                 between = continuation(written, opened, where)
                 added = self._encode_rendered(between, disguised)
                 tokens, own = tokens + added, own + [False] * len(added)
-            added = self._encode_turn(turn.text, message, disguised, where)
+            added = self._encode_turn(turn.text, message, disguised, place, where)
             tokens, own = [*tokens, *added, turn.stop], own + [True] * (len(added) + 1)
             written = finished[: turn.end]
         return tokens, own
 
     def _encode_turn(
-        self, written: str, message: Json, disguised: Disguised, where: str
+        self,
+        written: str,
+        message: Json,
+        disguised: Disguised,
+        place: int,
+        where: str,
     ) -> list[int]:
         """Tokens of an assistant turn up to its end, as the model would write them."""
         if message.get("tool_calls"):
             return self._encode_rendered(written, disguised)
-        given = message["content"]
+        given = message.get("content", "")
         found = disguised.restore(written)
         if found.split() != given.split():
             raise InputError(
@@ -261,7 +263,8 @@ class ChatTokenizer:
                 "the whole text that the model writes",
                 where=where,
             )
-        return self.encode_text(given).tolist()
+        verbatim = disguised.messages[place].get("content", "")
+        return self._encode_rendered(verbatim, disguised)
 
 
 def _plain(conversation: str | Messages, role: str) -> list[dict[str, Any]]:
@@ -353,23 +356,29 @@ def _assemble(parts: TokenizerParts) -> ChatTokenizer:
     tokenizer = parts.tokenizer
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    if "".join(tokenizer.encode("a", add_special_tokens=False).tokens) != "a":
+    plain = without_added_tokens(tokenizer)
+    if "".join(plain.encode("a").tokens) != "a":
         raise InputError(
             "the tokenizer puts a prefix before every text, so that a response cannot "
             "be tokenised apart from its prompt; byte-level tokenizers do not",
             where=parts.where,
         )
+    added = tokenizer.get_added_tokens_decoder()
     control = ControlTokens(
         tuple(
-            ControlToken(token.content, index, token.lstrip, token.rstrip)
-            for index, token in tokenizer.get_added_tokens_decoder().items()
-            if token.special
-        )
+            ControlToken(each.content, index, each.special, each.lstrip, each.rstrip)
+            for index, each in added.items()
+        ),
+        # White space that is a token of its own is ordinary text to templates.
+        frozenset(
+            each.content
+            for each in added.values()
+            if each.content in parts.template.source and not each.content.isspace()
+        ),
     )
     stops = {*parts.stop_ids, *_turn_ends(parts.template, control)}
     return ChatTokenizer(
-        tokenizer, parts.template, control, tuple(sorted(stops)), parts.bos
+        tokenizer, plain, parts.template, control, tuple(sorted(stops)), parts.bos
     )
 
 

@@ -70,17 +70,39 @@ class Rendered(NamedTuple):
 
 
 def plain_message(message: ChatMessage | Json) -> dict[str, Any]:
-    """A message as the dict that templates read, without the keys it does not use."""
+    """A message as the dict that templates read, without keys that hold ``None``.
+
+    Raises:
+      InputError: It has no role.
+    """
     if isinstance(message, Mapping):
-        return dict(message)
-    plain: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        plain["name"] = message.name
-    if message.tool_calls:
-        plain["tool_calls"] = [dict(call) for call in message.tool_calls]
-    if message.tool_call_id is not None:
-        plain["tool_call_id"] = message.tool_call_id
+        given = message
+    else:
+        given = {
+            "role": message.role,
+            "content": message.content,
+            "name": message.name,
+            "tool_calls": message.tool_calls or None,
+            "tool_call_id": message.tool_call_id,
+        }
+    plain = {key: value for key, value in given.items() if value is not None}
+    if not isinstance(plain.get("role"), str):
+        raise InputError(f"found {plain}, expected a message with a role")
     return plain
+
+
+def json_text(value: Any) -> str:
+    """JSON of messages or tools with every character as it is, for other mappings too.
+
+    Raises:
+      InputError: Something in them is no JSON value.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, default=dict)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"messages and tools must be JSON ({error})", where="chat template"
+        ) from None
 
 
 def unused_characters(text: str, count: int) -> list[str]:
@@ -124,7 +146,7 @@ def _refuse(message: str) -> None:
 
 
 def _to_json(
-    value: Any,  # noqa: ANN401
+    value: Any,
     ensure_ascii: bool = False,
     indent: int | None = None,
     separators: tuple[str, str] | None = None,
@@ -222,13 +244,7 @@ class ChatTemplate:
         Raises:
           InputError: The template refuses the conversation, or fails on it.
         """
-        given = [[plain_message(message) for message in messages], list(tools)]
-        try:
-            known = json.dumps(given, ensure_ascii=False, default=dict)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"messages and tools must be JSON ({error})", where="chat template"
-            ) from None
+        known = json_text([[plain_message(each) for each in messages], list(tools)])
         opening, closing = unused_characters(known + self.source, 2)
         # Templates are untrusted code: they see a fresh copy made of plain JSON types.
         plain_messages, plain_tools = json.loads(known)

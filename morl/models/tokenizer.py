@@ -1,5 +1,6 @@
 """Tokenizers from a Hugging Face folder, from a GGUF file, or trained on texts."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -357,3 +358,11 @@ def write_folder(folder: Path, parts: TokenizerParts) -> None:
     write_json(
         folder / "generation_config.json", {"eos_token_id": list(parts.stop_ids)}
     )
+
+
+def without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer for text in which nothing is a control token."""
+    layout = json.loads(tokenizer.to_str())
+    layout["added_tokens"] = []
+    layout["post_processor"] = None
+    return Tokenizer.from_str(json.dumps(layout))
