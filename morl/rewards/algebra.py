@@ -14,7 +14,10 @@ from morl.rewards.objective import Operand, Reward, Term
 from morl.rewards.schedule import (
     Number,
     added,
+    coefficient,
     finite,
+    is_schedule,
+    nonnegative,
     scaled,
 )
 from morl.rewards.transforms import Transform
@@ -38,7 +41,7 @@ def times(whole: Composition, factor: Operand) -> Composition:
             "found a product of rewards, expected a number or a schedule; "
             "let one reward gate another with .when or morl.where"
         )
-    factor = finite(factor, "*")
+    factor = coefficient(factor, "*")
     if whole.constraints and isinstance(factor, float) and factor < 0:
         raise InputError(
             "a negative factor would reward the violation of "
@@ -111,12 +114,8 @@ def subject_to(
             f"({condition}) has no single violation; constraints join with & only",
             where="subject_to",
         )
-    multiplier = finite(multiplier, "subject_to multiplier")
-    if isinstance(multiplier, float) and multiplier < 0:
-        raise InputError(
-            f"found {multiplier:g}, expected at least 0: less would reward violation",
-            where="subject_to multiplier",
-        )
+    if not is_schedule(multiplier):
+        multiplier = nonnegative(multiplier, "subject_to multiplier")
     added_ones = tuple(Constraint(part, multiplier) for part in parts)
     return checked(replace(whole, constraints=whole.constraints + added_ones))
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from jax.core import Tracer
-
 from morl import scalarize
 from morl.errors import InputError
 from morl.rewards.algebra import branch, merged, refuse_constraints
@@ -13,7 +11,15 @@ from morl.rewards.expression import Leaf, Node, Scalarized, Sum
 from morl.rewards.gates import Logic, conjunction
 from morl.rewards.names import unknown_name
 from morl.rewards.objective import Operand
-from morl.rewards.schedule import Number, finite, is_number, is_schedule
+from morl.rewards.schedule import (
+    Number,
+    coefficient,
+    finite,
+    is_number,
+    is_schedule,
+    nonnegative,
+    positive,
+)
 
 Weighted: TypeAlias = Mapping[Any, Number]  # reward or composition -> its weight
 Ideal: TypeAlias = Any  # a number for all, or a mapping from rewards to numbers
@@ -78,10 +84,7 @@ def smooth_chebyshev(
       -0.5693
     """
     _nonnegative(parts, "smooth_chebyshev")
-    where = "smooth_chebyshev temperature"
-    temperature = finite(temperature, where)
-    if isinstance(temperature, float) and temperature <= 0:
-        raise InputError(f"found {temperature:g}, expected above 0", where=where)
+    temperature = positive(temperature, "smooth_chebyshev temperature")
     return scalarized(
         scalarize.smooth_chebyshev,
         parts,
@@ -164,7 +167,9 @@ def scalarized(
     node = Scalarized(
         function,
         tuple(_part(whole) for whole in wholes),
-        tuple(finite(w, f"{name} weight of {_shown(p)}") for p, w in parts.items()),
+        tuple(
+            coefficient(w, f"{name} weight of {_shown(p)}") for p, w in parts.items()
+        ),
         ideal,
         {k: finite(v, f"{name} {k}") for k, v in (settings or {}).items()},
     )
@@ -207,9 +212,5 @@ def _shown(part: Operand) -> str:
 
 def _nonnegative(parts: Weighted, where: str) -> None:
     for part, weight in parts.items():
-        known = is_number(weight) and not isinstance(weight, Tracer)
-        if known and not is_schedule(weight) and weight < 0:
-            raise InputError(
-                f"found {weight:g}, expected at least 0",
-                where=f"{where} weight of {_shown(part)}",
-            )
+        if not is_schedule(weight):
+            nonnegative(weight, f"{where} weight of {_shown(part)}")

@@ -38,7 +38,7 @@ from morl.rewards.objective import Operand, Reward, Term
 from morl.rewards.pipeline import Outcome
 from morl.rewards.schedule import (
     Number,
-    finite,
+    coefficient,
     is_number,
     is_schedule,
     value_at,
@@ -84,7 +84,7 @@ class Composition(Term):
         if isinstance(term, Reward):
             return Composition((Column(term),), algebra.bare(term))
         if is_number(term) or is_schedule(term):
-            return Composition((), Sum((One(),), (finite(term, "composition"),)))
+            return Composition((), Sum((One(),), (coefficient(term, "composition"),)))
         raise InputError(
             f"found {term!r}, expected a number, schedule, reward or composition"
         )

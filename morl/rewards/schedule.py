@@ -106,7 +106,9 @@ def linear(start: Number, end: Number, *, steps: Number, begin: Number = 0.0) ->
       >>> print(linear(0.0, 1.0, steps=10).at(5))
       0.5
     """
-    return Linear(*_checked("linear", start, end, _positive("linear", steps), begin))
+    return Linear(
+        *_checked("linear", start, end, positive(steps, "linear steps"), begin)
+    )
 
 
 def cosine(start: Number, end: Number, *, steps: Number, begin: Number = 0.0) -> Cosine:
@@ -127,7 +129,9 @@ def cosine(start: Number, end: Number, *, steps: Number, begin: Number = 0.0) ->
     References:
       Loshchilov and Hutter, SGDR (arXiv:1608.03983), 2016, Equation 5, one period.
     """
-    return Cosine(*_checked("cosine", start, end, _positive("cosine", steps), begin))
+    return Cosine(
+        *_checked("cosine", start, end, positive(steps, "cosine steps"), begin)
+    )
 
 
 def piecewise(boundaries: tuple[Number, ...], values: tuple[Number, ...]) -> Piecewise:
@@ -169,14 +173,37 @@ def is_number(value: object) -> bool:
 
 def finite(value: Number, where: str) -> Number:
     """``value`` as a Python float (a traced one as it is), refused unless finite."""
-    if is_schedule(value) or isinstance(value, Tracer):
+    if isinstance(value, Tracer):
         return value
+    if is_schedule(value):
+        raise InputError("found a schedule, expected a number", where=where)
     if not is_number(value):
         raise InputError(f"found {value!r}, expected a number", where=where)
     if not math.isfinite(float(value)):
         raise InputError(f"found {float(value)}, expected a finite number", where=where)
     # Another -0.0 would make equal compositions print differently.
     return float(value) + 0.0
+
+
+def coefficient(value: Number, where: str) -> Number:
+    """A finite number, or a schedule as it is."""
+    return value if is_schedule(value) else finite(value, where)
+
+
+def positive(value: Number, where: str) -> Number:
+    """A finite number above 0, as :func:`finite` gives it."""
+    value = finite(value, where)
+    if isinstance(value, float) and value <= 0:
+        raise InputError(f"found {value:g}, expected above 0", where=where)
+    return value
+
+
+def nonnegative(value: Number, where: str) -> Number:
+    """A finite number of at least 0, as :func:`finite` gives it."""
+    value = finite(value, where)
+    if isinstance(value, float) and value < 0:
+        raise InputError(f"found {value:g}, expected at least 0", where=where)
+    return value
 
 
 def value_at(value: Number, step: Number) -> Number:
@@ -205,12 +232,6 @@ def added(first: Number, second: Number) -> Number:
 
 def _real(value: Number) -> Float[Array, ""]:
     return jnp.asarray(value, jnp.float32)
-
-
-def _positive(name: str, steps: Number) -> Number:
-    if not isinstance(steps, Tracer) and not steps > 0:
-        raise InputError(f"found {steps}, expected a positive number", where=name)
-    return steps
 
 
 def _checked(name: str, *values: Number) -> tuple[Number, ...]:
