@@ -178,18 +178,18 @@ def summed(terms: list[tuple[Node, Number]]) -> Node:
     """The sum of ``terms``, with the coefficients of equal rewards added up."""
     first: dict[Node, int] = {}
     parts: list[tuple[Node, Number]] = []
-    for part, coefficient in terms:
+    for part, factor in terms:
         simple = isinstance(part, (Leaf, One))
         if simple and part in first:
             known = parts[first[part]][1]
-            parts[first[part]] = (part, added(known, coefficient))
+            parts[first[part]] = (part, added(known, factor))
             continue
         if simple:
             first[part] = len(parts)
-        parts.append((part, coefficient))
+        parts.append((part, factor))
     if len(parts) == 1 and not isinstance(parts[0][0], (Leaf, One)):
-        node, coefficient = parts[0]
-        if isinstance(coefficient, float) and coefficient == 1:
+        node, factor = parts[0]
+        if isinstance(factor, float) and factor == 1:
             return node
     return Sum(tuple(p for p, _ in parts), tuple(c for _, c in parts))
 
