@@ -99,8 +99,10 @@ def front_figures(record: Front, folder: str | Path) -> list[Path]:
     Returns:
       The files, in the order in which they are best looked at.
     """
-    figures: dict[str, Callable[[Front], Figure]] = {"front": front}
-    if record.methods:
+    figures: dict[str, Callable[[Front], Figure]] = {}
+    if len(record.objectives) > 1:
+        figures["front"] = front
+    if record.methods and len(record.objectives) > 1:
         figures["parallel"] = parallel_figure
     if record.base is not None and any(p.kl is not None for p in record.points):
         figures["reward_kl"] = reward_kl_figure

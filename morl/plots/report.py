@@ -67,8 +67,8 @@ def write_report(
             figures_section(front),
             verdicts_section(front),
             examples_section(examples, front.objectives),
-            points_section(front),
             provenance_section(front, stages_table(stages)),
+            points_section(front),
         ]
     )
     style = resources.files("morl.plots").joinpath("page.css").read_text()

@@ -109,7 +109,8 @@ def _methods_table(front: Front) -> str:
         ]
         rows.append(row)
     caption = (
-        "Hypervolume above the reference point. Out of order: pairs of weightings with "
+        "Hypervolume above the reference point. Dominated: by any other point of the "
+        "front, whatever its KL. Out of order: pairs of weightings with "
         "(w - w').(R - R') < 0, among those whose intervals separate; an exact optimum "
         "of the weighted reward, scored by itself, has none."
     )
@@ -165,7 +166,7 @@ def _control(front: Front) -> str:
     points = [p for p in front.points if p.role == "control"]
     if not points or front.base is None:
         return verdict(
-            "No control was drawn: gains by choice cannot be told from gains by chance.",
+            "No control was drawn: gains by choice and by chance look the same.",
             sound=False,
         )
     known = [p for p in points if p.interval is not None]
@@ -185,8 +186,8 @@ def _control(front: Front) -> str:
     )
     text = (
         f"The control gains over the base policy in {len(gains)} of {tests} "
-        f"comparisons ({listed}). Selection by noise should gain nothing: look for a judge that "
-        "took part in the selection before trusting this front."
+        f"comparisons ({listed}). Selection by noise should gain nothing: look for "
+        "a judge that took part in the selection before trusting this front."
     )
     return verdict(text, sound=False)
 
@@ -215,11 +216,7 @@ def points_section(front: Front) -> str:
     rows = [_row(front, point) for point in ranked]
     names = ", ".join(front.objectives)
     caption = f"Mean rewards over prompts; weights in the order {names}."
-    body = table(headers, rows, caption)
-    return section(
-        "All points",
-        f"<details><summary>{len(rows)} points</summary>{body}</details>",
-    )
+    return section(f"All {len(rows)} points", table(headers, rows, caption))
 
 
 def _row(front: Front, point: FrontPoint) -> list[str]:
