@@ -28,7 +28,8 @@ def _gain_bounds(
     start = weights @ np.array(base.rewards)
     value = np.einsum("nk,nk->n", weights, rewards) - start
     # An infinite bound under a weight of zero would give NaN.
-    edges = np.where(weights[..., None] != 0, weights[..., None] * bounds, 0.0)
+    counted = np.where(weights[..., None] != 0, bounds, 0.0)
+    edges = weights[..., None] * counted
     low, high = edges.min(-1).sum(-1) - start, edges.max(-1).sum(-1) - start
     return np.column_stack([value, low, high])
 

@@ -3,7 +3,8 @@
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import SupportsFloat
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ def esc(value: object) -> str:
     return html.escape(str(value))
 
 
-def num(value: float | None, digits: int = 2) -> str:
+def num(value: SupportsFloat | None, digits: int = 2) -> str:
     """A number for a table; a dash where there is none.
 
     Examples:
@@ -35,7 +36,9 @@ def num(value: float | None, digits: int = 2) -> str:
 
 
 def bounded(
-    value: float | None, bounds: Sequence[float] | None, digits: int = 2
+    value: SupportsFloat | None,
+    bounds: Iterable[SupportsFloat] | None,
+    digits: int = 2,
 ) -> str:
     """A number with its interval.
 

@@ -55,7 +55,7 @@ def draw_parallel(ax: Axes, front: Front, *, method: str | None = None) -> None:
         )
     base = [front.base] if front.base else []
     scale = _Scale([*points, *base])
-    places = np.arange(len(front.objectives))
+    places = np.arange(float(len(front.objectives)))
     colors = weight_colors(weights_of(points))
     pure = (np.count_nonzero(weights_of(points), axis=1) == 1).tolist()
     heights = scale(rewards_of(points))

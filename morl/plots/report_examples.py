@@ -1,7 +1,7 @@
 """The report's examples: one prompt, answered along the front."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, SupportsFloat
 
 from morl.errors import InputError
 from morl.plots.html import esc, num, section
@@ -74,12 +74,13 @@ def _listed(key: str, answer: Mapping[str, Any], objectives: tuple[str, ...]) ->
     return f'<div class="soft">{esc(f"{key}: {text}")}</div>'
 
 
-def _bar(weights: Sequence[float]) -> str:
+def _bar(weights: Iterable[SupportsFloat]) -> str:
     """A weighting as a bar in the objectives' colours; the figures stand below it."""
-    total = sum(abs(weight) for weight in weights) or 1.0
+    sizes = [abs(float(weight)) for weight in weights]
+    total = sum(sizes) or 1.0
     pieces = "".join(
-        f'<span style="width:{100 * abs(weight) / total:.1f}%;'
+        f'<span style="width:{100 * size / total:.1f}%;'
         f'background:{OBJECTIVES[k % len(OBJECTIVES)]}"></span>'
-        for k, weight in enumerate(weights)
+        for k, size in enumerate(sizes)
     )
     return f'<div class="bar" aria-hidden="true">{pieces}</div>'

@@ -4,7 +4,10 @@ Candidates have Gaussian rewards that conflict; heads see them through noise. Be
 and the tilt select among them, so the fronts have the shape that real ones have.
 """
 
+from functools import cache
+
 import numpy as np
+import pytest
 
 from morl.numerics import interval, resample_counts, resampled_means
 from morl.pareto import (
@@ -153,3 +156,9 @@ def synthetic_front(num_objectives=3, *, seed=0, prompts=64, beta=0.5):
             versions={"numpy": np.__version__},
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def make_front():
+    """Synthetic fronts by number of objectives; each is made once."""
+    return cache(synthetic_front)
