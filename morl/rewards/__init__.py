@@ -20,6 +20,7 @@ from morl.rewards.objective import (
     objectives,
 )
 from morl.rewards.pipeline import Outcome
+from morl.rewards.reading import from_yaml
 from morl.rewards.schedule import Schedule
 from morl.rewards.transforms import Transform
 
@@ -38,6 +39,7 @@ __all__ = [
     "UncalibratedWarning",
     "calibrate",
     "chebyshev",
+    "from_yaml",
     "linear",
     "objective",
     "objectives",

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from morl.errors import InputError
-from morl.rewards import algebra, consistency, pipeline
+from morl.rewards import algebra, consistency, pipeline, writing
 from morl.rewards.calibration import Calibration
 from morl.rewards.expression import (
     ABSENT,
@@ -43,6 +43,7 @@ from morl.rewards.schedule import (
     is_schedule,
     value_at,
 )
+from morl.rewards.table import formula, table
 from morl.rewards.transforms import State, Transform
 
 
@@ -51,7 +52,7 @@ class UncalibratedWarning(UserWarning):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Composition(Term):
     """Rewards, how they count towards one utility, and what must hold.
 
@@ -137,6 +138,23 @@ class Composition(Term):
             if column.reward.name == name:
                 return column
         return Column(self.reward(name))
+
+    @property
+    def spec_hash(self) -> str:
+        """SHA-256 of :meth:`to_yaml`: the same on any machine."""
+        return writing.spec_hash(self)
+
+    def to_yaml(self) -> str:
+        """The composition as text for :func:`morl.from_yaml`, exactly."""
+        return writing.to_yaml(self)
+
+    def __str__(self) -> str:
+        """A table of its rewards, and what must hold."""
+        return table(self)
+
+    def __repr__(self) -> str:
+        """The utility as a formula."""
+        return f"Composition({formula(self.root)})"
 
     # Building ---------------------------------------------------------------------
 

@@ -213,21 +213,30 @@ def value_at(value: Number, step: Number) -> Number:
 
 def scaled(value: Number, factor: Number) -> Number:
     """``factor * value`` for numbers and schedules."""
-    if is_schedule(value):
-        if is_schedule(factor):
-            raise InputError(
-                "a schedule times a schedule has no name to be saved under; "
-                "write one schedule for the product"
-            )
-        return Mixed((value,), (factor,))
-    return Mixed((factor,), (value,)) if is_schedule(factor) else value * factor
+    if is_schedule(value) and is_schedule(factor):
+        raise InputError(
+            "found a schedule times a schedule; write one schedule for the product"
+        )
+    if is_schedule(factor):
+        value, factor = factor, value
+    if not is_schedule(value):
+        return value * factor
+    if isinstance(factor, float) and factor == 1:
+        return value
+    mixed = _mixed(value)
+    return Mixed(mixed.parts, tuple(each * factor for each in mixed.factors))
 
 
 def added(first: Number, second: Number) -> Number:
     """``first + second`` for numbers and schedules."""
-    if is_schedule(first) or is_schedule(second):
-        return Mixed((first, second), (1.0, 1.0))
-    return first + second
+    if not is_schedule(first) and not is_schedule(second):
+        return first + second
+    one, other = _mixed(first), _mixed(second)
+    return Mixed(one.parts + other.parts, one.factors + other.factors)
+
+
+def _mixed(value: Number) -> Mixed:
+    return value if isinstance(value, Mixed) else Mixed((value,), (1.0,))
 
 
 def _real(value: Number) -> Float[Array, ""]:
