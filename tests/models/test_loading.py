@@ -1,0 +1,362 @@
+import hashlib
+import json
+import runpy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import gguf
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.flax
+from safetensors.numpy import load_file, save_file
+
+from morl.errors import InputError
+from morl.models import Transformer, load_weights, save_weights
+from morl.models.checkpoint import tensor_shapes, tensors_of, transformer_from_tensors
+from morl.models.config import TransformerConfig
+from morl.models.hugging_face import config_from_json, config_to_json
+
+HERE = Path(__file__).parent / "checkpoints"
+PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
+RECIPE = SimpleNamespace(**runpy.run_path(str(HERE / "recipe.py")))
+CONFIGS = {
+    case: config_from_json(
+        {"model_type": case.split("_")[0], **RECIPE.COMMON, **settings}
+    )
+    for case, settings in RECIPE.CASES.items()
+}
+encode = jax.jit(Transformer.__call__)
+
+
+def tensors(case):
+    return {
+        name: RECIPE.tensor(name, shape)
+        for name, shape in tensor_shapes(CONFIGS[case]).items()
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A Hugging Face folder of the tiny Llama."""
+    path = tmp_path / "tiny"
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(config_to_json(CONFIGS["llama"])))
+    save_file(tensors("llama"), path / "model.safetensors")
+    return path
+
+
+def edit_config(folder, **change):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_saving_and_loading_gives_the_same_tensors_and_config(case, tmp_path):
+    model = transformer_from_tensors(CONFIGS[case], tensors(case))
+    saved = save_weights(model, tmp_path)
+    loaded, fingerprint = load_weights(tmp_path)
+    assert loaded.config == CONFIGS[case]
+    assert fingerprint == saved
+    written = load_file(tmp_path / "model.safetensors")
+    assert written.keys() == tensors(case).keys()
+    for name, value in tensors(case).items():
+        np.testing.assert_array_equal(written[name], value)
+        np.testing.assert_array_equal(tensors_of(loaded)[name], value)
+
+
+def test_the_fingerprint_is_the_hash_of_the_weight_file(folder):
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert load_weights(folder)[1] == digest
+
+
+def test_shards_load_as_the_single_file_does(folder):
+    whole = load_weights(folder)[0]
+    (folder / "model.safetensors").unlink()
+    parts = list(tensors("llama").items())
+    names = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    for name, part in zip(names, (parts[:9], parts[9:]), strict=True):
+        save_file(dict(part), folder / name)
+    index = {n: names[i >= 9] for i, (n, _) in enumerate(parts)}
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": index})
+    )
+    jax.tree.map(np.testing.assert_array_equal, load_weights(folder)[0], whole)
+    (folder / names[1]).unlink()
+    with pytest.raises(InputError, match=f"{names[1]}: no such shard"):
+        load_weights(folder)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_files_load_as_float32(folder, dtype):
+    half = {name: jnp.asarray(value, dtype) for name, value in tensors("llama").items()}
+    safetensors.flax.save_file(half, folder / "model.safetensors")
+    for name, value in tensors_of(load_weights(folder)[0]).items():
+        assert value.dtype == np.float32
+        np.testing.assert_array_equal(value, half[name].astype(jnp.float32))
+
+
+def test_parameters_may_be_kept_in_bfloat16(folder):
+    model, _ = load_weights(folder, dtype="bfloat16")
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(model)} == {"bfloat16"}
+    save_weights(model, folder / "again")
+    again, _ = load_weights(folder / "again", dtype="bfloat16")
+    jax.tree.map(np.testing.assert_array_equal, again, model)
+
+
+@pytest.mark.parametrize("size", [0, 5, 300, -100])
+def test_a_truncated_safetensors_file_is_named(folder, size):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match=r"model\.safetensors: damaged or truncated"):
+        load_weights(folder)
+
+
+def test_garbled_bytes_at_the_head_are_named(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(b"\xff" * 64 + path.read_bytes()[64:])
+    with pytest.raises(InputError, match=r"model\.safetensors: damaged"):
+        load_weights(folder)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (
+            lambda t: t.pop("model.layers.1.mlp.up_proj.weight"),
+            r"model\.layers\.1\.mlp\.up_proj\.weight: missing tensor.*\(48, 32\)",
+        ),
+        (
+            lambda t: t.update({"model.norm.weight": np.ones(31, np.float32)}),
+            r"model\.norm\.weight: found shape \(31,\), expected \(32,\)",
+        ),
+        (
+            lambda t: t.update({"model.layers.7.extra": np.ones(3, np.float32)}),
+            r"model\.layers\.7\.extra: found 1 tensors that",
+        ),
+        (
+            lambda t: t["lm_head.weight"].__setitem__((0, 0), np.nan),
+            r"lm_head\.weight: found values that are not finite",
+        ),
+    ],
+)
+def test_a_wrong_tensor_is_named_with_what_was_expected(folder, edit, message):
+    found = tensors("llama")
+    edit(found)
+    save_file(found, folder / "model.safetensors")
+    with pytest.raises(InputError, match=message):
+        load_weights(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "gpt2"}, "model_type: found architecture 'gpt2'"),
+        ({"hidden_act": "gelu"}, "hidden_act: found 'gelu', expected 'silu'"),
+        ({"mlp_bias": True}, "mlp_bias: found True"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "rope_scaling: found"),
+        ({"rope_parameters": {"rope_type": "llama3"}}, "rope_scaling: found"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config: found"),
+        ({"use_sliding_window": True}, "use_sliding_window: found True"),
+        ({"layer_types": ["sliding_attention"]}, "layer_types: found"),
+        ({"logit_soft_cap": 30.0}, "logit_soft_cap: found 30.0 under a key"),
+        ({"hidden_size": "32"}, "hidden_size: found '32', expected a positive"),
+        ({"num_key_value_heads": 3}, "num_heads: found 4, expected a multiple"),
+        ({"num_hidden_layers": 2}, r"model\.layers\.2\.\S+: found 9 tensors"),
+        ({"rope_theta": "x"}, "rope_theta: found 'x', expected a number"),
+    ],
+)
+def test_a_config_that_the_transformer_cannot_honour_is_refused(
+    folder, change, message
+):
+    edit_config(folder, **change)
+    with pytest.raises(InputError, match=message):
+        load_weights(folder)
+
+
+def test_harmless_keys_and_null_values_are_accepted(folder):
+    edit_config(folder, use_cache=True, some_new_feature=None, rope_scaling=None)
+    assert load_weights(folder)[0].config == CONFIGS["llama"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere", "expected a .gguf file, or a folder"),
+        ("nowhere.gguf", "nowhere.gguf: no such file"),
+        (".", r"config\.json: no such file"),
+    ],
+)
+def test_a_missing_model_is_named(tmp_path, path, message):
+    with pytest.raises(InputError, match=message):
+        load_weights(tmp_path / path)
+
+
+def test_a_folder_without_weights_is_refused(folder):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"neither model\.safetensors nor"):
+        load_weights(folder)
+
+
+def test_a_variant_without_a_hugging_face_family_cannot_be_saved(tmp_path):
+    config = replace(CONFIGS["qwen2"], qk_norm=True)
+    with pytest.raises(InputError, match="qkv_bias, output_bias, qk_norm"):
+        config_to_json(config)
+    assert not list(tmp_path.iterdir())
+
+
+# GGUF ---------------------------------------------------------------------------------
+
+GGUF_CONFIG = TransformerConfig(96, 64, 2, 4, 2, 16, 96, rope_base=1e4, tied=False)
+GGUF_NAMES = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+
+
+def gguf_name(name):
+    if not name.startswith("model.layers."):
+        return {
+            "model.embed_tokens.weight": "token_embd.weight",
+            "model.norm.weight": "output_norm.weight",
+            "lm_head.weight": "output.weight",
+        }[name]
+    _, _, layer, rest = name.split(".", 3)
+    part, kind = rest.rsplit(".", 1)
+    return f"blk.{layer}.{GGUF_NAMES[part]}.{kind}"
+
+
+def interleave(weight, num_heads):
+    """Row order of llama.cpp's converter, which it applies to query and key."""
+    halves = weight.reshape(num_heads, 2, weight.shape[0] // num_heads // 2, -1)
+    return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(weight.shape)
+
+
+def write_gguf(path, kinds, *, config=GGUF_CONFIG, architecture="llama", extra=()):
+    """Writes the recipe's weights; the quantisation of matrices cycles over kinds."""
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_context_length(config.max_positions)
+    writer.add_embedding_length(config.width)
+    writer.add_block_count(config.num_layers)
+    writer.add_feed_forward_length(config.ffn_width)
+    writer.add_head_count(config.num_heads)
+    writer.add_head_count_kv(config.num_kv_heads)
+    writer.add_layer_norm_rms_eps(config.norm_epsilon)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_freq_base(config.rope_base)
+    for key, value in extra:
+        writer.add_string(key, value)
+    stored = {}
+    for index, (name, shape) in enumerate(tensor_shapes(config).items()):
+        value = RECIPE.tensor(name, shape)
+        kind = kinds[index % len(kinds)] if value.ndim == 2 else "F32"
+        kind = gguf.GGMLQuantizationType[kind]
+        packed = gguf.quants.quantize(value, kind)
+        stored[name] = gguf.quants.dequantize(packed, kind).astype(np.float32)
+        heads = {"q_proj": config.num_heads, "k_proj": config.num_kv_heads}
+        part = name.split(".")[-2]
+        if part in heads:
+            packed = gguf.quants.quantize(interleave(value, heads[part]), kind)
+        writer.add_tensor(gguf_name(name), packed, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return stored
+
+
+@pytest.mark.parametrize(
+    "kinds", [("F32",), ("F16",), ("Q8_0",), ("Q4_1",), ("Q4_1", "F32", "Q8_0")]
+)
+def test_a_gguf_file_holds_the_weights_it_was_written_from(tmp_path, kinds):
+    path = tmp_path / "tiny.gguf"
+    stored = write_gguf(path, kinds)
+    model, fingerprint = load_weights(path)
+    assert model.config == GGUF_CONFIG
+    assert fingerprint == hashlib.sha256(path.read_bytes()).hexdigest()
+    for name, value in tensors_of(model).items():
+        np.testing.assert_array_equal(value, stored[name])
+
+
+def test_a_gguf_file_without_an_output_matrix_is_tied(tmp_path):
+    config = replace(GGUF_CONFIG, tied=True)
+    write_gguf(tmp_path / "tied.gguf", ("F32",), config=config)
+    assert load_weights(tmp_path / "tied.gguf")[0].config == config
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.02, 0.5, 0.99])
+def test_a_truncated_gguf_file_is_named(tmp_path, share):
+    path = tmp_path / "cut.gguf"
+    write_gguf(path, ("F32",))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=r"cut\.gguf: damaged or truncated"):
+        load_weights(path)
+
+
+def test_a_garbled_gguf_file_is_named(tmp_path):
+    path = tmp_path / "garbled.gguf"
+    write_gguf(path, ("F32",))
+    content = bytearray(path.read_bytes())
+    content[8:64] = bytes(56 * [255])
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"garbled\.gguf: damaged"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"architecture": "gemma"}, "found architecture 'gemma', expected one of"),
+        ({"extra": [("llama.rope.scaling.type", "yarn")]}, "rope.scaling.type: found"),
+    ],
+)
+def test_a_gguf_of_another_kind_is_refused(tmp_path, options, message):
+    write_gguf(tmp_path / "other.gguf", ("F32",), **options)
+    with pytest.raises(InputError, match=message):
+        load_weights(tmp_path / "other.gguf")
+
+
+def test_without_the_gguf_package_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(InputError, match=r"pip install 'morl\[gguf\]'"):
+        load_weights(tmp_path / "any.gguf")
+
+
+# Peer ---------------------------------------------------------------------------------
+
+PEER = """
+import sys, numpy, torch, transformers
+model = transformers.AutoModelForCausalLM.from_pretrained(sys.argv[1]).eval()
+with torch.no_grad():
+    logits = model(torch.tensor(numpy.load(sys.argv[2]))).logits
+numpy.save(sys.argv[3], logits.numpy())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PEERS.exists(), reason="needs .venv-peers: make peers")
+@pytest.mark.parametrize("case", CONFIGS)
+def test_transformers_reads_what_was_saved_and_gives_the_same_logits(case, tmp_path):
+    model = transformer_from_tensors(CONFIGS[case], tensors(case))
+    save_weights(model, tmp_path / "model")
+    tokens = RECIPE.tokens()
+    np.save(tmp_path / "tokens.npy", tokens)
+    paths = [str(tmp_path / name) for name in ("model", "tokens.npy", "logits.npy")]
+    subprocess.run([PEERS, "-c", PEER, *paths], check=True, capture_output=True)
+    places = np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
+    hidden = encode(model, *map(jnp.asarray, (tokens, places, 0 * places))).hidden
+    np.testing.assert_allclose(
+        model.logits(hidden), np.load(tmp_path / "logits.npy"), atol=1e-4
+    )
