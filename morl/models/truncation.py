@@ -30,13 +30,18 @@ class Truncation:
     response_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuses limits below one token."""
-        for name, value in (
-            ("max_tokens", self.max_tokens),
-            ("response_tokens", self.response_tokens),
-        ):
-            if value is not None and value < 1:
-                raise InputError(f"found {value}, expected at least 1", where=name)
+        """Refuses limits that leave no token for the prompt or for a response."""
+        if self.max_tokens < 2:
+            raise InputError(
+                f"found {self.max_tokens}, expected at least 2", where="max_tokens"
+            )
+        limit = self.response_tokens
+        if limit is not None and not 1 <= limit < self.max_tokens:
+            raise InputError(
+                f"found {limit}, expected 1 to {self.max_tokens - 1} (max_tokens less "
+                "a token of the prompt)",
+                where="response_tokens",
+            )
 
 
 def without_oldest(turns: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
