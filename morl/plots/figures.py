@@ -1,6 +1,8 @@
 """Whole figures of a front, and the files they are saved in."""
 
+import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -20,6 +22,24 @@ KL_NOTE = (
 )
 
 
+def _png(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(SETTINGS):
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _shown(figure: Figure) -> Figure:
+    """The same figure, which a notebook now shows without ``%matplotlib inline``.
+
+    Figures made through pyplot would show by themselves, and then twice where they are
+    the value of a cell.
+    """
+    figure._repr_png_ = partial(_png, figure)  # pyright: ignore[reportAttributeAccessIssue]
+    return figure
+
+
 def front(front: Front) -> Figure:
     """The figure of a front: a staircase for two objectives, panels for more.
 
@@ -36,11 +56,11 @@ def front(front: Front) -> Figure:
         if len(front.objectives) == 2:
             figure = Figure(figsize=(7.6, 4.4), layout="constrained")
             draw_front(figure.subplots(), front)
-            return figure
+            return _shown(figure)
         side = 1.2 + 3.1 * (len(front.objectives) - 1)
         figure = Figure(figsize=(side, side * 0.86), layout="constrained")
         draw_panels(figure, front)
-        return figure
+        return _shown(figure)
 
 
 def parallel_figure(front: Front) -> Figure:
@@ -59,7 +79,7 @@ def parallel_figure(front: Front) -> Figure:
         axes = figure.subplots(len(methods), 1, squeeze=False)[:, 0]
         for ax, method in zip(axes, methods, strict=True):
             draw_parallel(ax, front, method=method)
-    return figure
+    return _shown(figure)
 
 
 def reward_kl_figure(front: Front) -> Figure:
@@ -84,7 +104,7 @@ def reward_kl_figure(front: Front) -> Figure:
             handles=method_entries(front), loc="outside upper center", ncols=2
         )
         figure.supxlabel(KL_NOTE, fontsize=8, color=GREY, x=0.01, ha="left")
-    return figure
+    return _shown(figure)
 
 
 def front_figures(record: Front, folder: str | Path) -> list[Path]:

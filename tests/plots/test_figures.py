@@ -4,11 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
 
 from morl.errors import InputError
 from morl.pareto import Front, FrontPoint
-from morl.plots import draw_parallel, draw_reward_kl, front_figures
+from morl.plots import (
+    draw_parallel,
+    draw_reward_kl,
+    front,
+    front_figures,
+    parallel_figure,
+    reward_kl_figure,
+)
 from morl.plots.divergence import _gain_bounds
 
 
@@ -126,3 +134,9 @@ def test_the_gain_in_utility_is_bounded_by_the_box_of_the_intervals():
 def test_reward_against_kl_needs_a_base_policy():
     with pytest.raises(InputError, match="no point with role base"):
         draw_reward_kl(Figure().subplots(), Front(("a", "b"), (0.0, 0.0), ()))
+
+
+def test_a_notebook_shows_a_figure_as_a_picture(make_front):
+    for make in (front, parallel_figure, reward_kl_figure):
+        content = DisplayFormatter().format(make(make_front(2)))[0]
+        assert content["image/png"].startswith(b"\x89PNG")
