@@ -2,9 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from morl.errors import InputError
 from morl.feedback.faults import Fault, shown
@@ -18,7 +18,7 @@ class Problem(NamedTuple):
     """One thing wrong with a file of feedback.
 
     Attributes:
-      line: Which line, from 1; 0 where it is the file as a whole.
+      line: Which line, from 1.
       key: Which key, such as ``labels.helpful.pairs[0].better``; empty where it is the
         whole line.
       found: What is there.
@@ -51,16 +51,16 @@ def write_jsonl(path: str | Path, records: Iterable[Record]) -> int:
     path = Path(path)
     with atomic_file(path) as handle:
         if path.suffix != ".gz":
-            return _write_lines(handle, records)
+            return _write_lines(handle.write, records)
         # Without a name and a time in its header, equal records give equal bytes.
         with gzip.GzipFile("", "wb", fileobj=handle, mtime=0) as packed:
-            return _write_lines(packed, records)
+            return _write_lines(packed.write, records)
 
 
-def _write_lines(out: IO[bytes] | gzip.GzipFile, records: Iterable[Record]) -> int:
+def _write_lines(write: Callable[[bytes], int], records: Iterable[Record]) -> int:
     count = 0
     for record in records:
-        out.write(_line(record))
+        write(_line(record))
         count += 1
     return count
 
@@ -123,10 +123,11 @@ def check_jsonl(path: str | Path, *, progress: Progress | None = None) -> list[P
     try:
         for number, line in numbered_lines(path, progress):
             problems += [Problem(number, *fault) for fault in _parsed(line)[1]]
-    except InputError as error:
+    except InputError:
         if not Path(path).is_file():
             raise
-        problems.append(Problem(number + 1, "", str(error), "a whole file"))
+        found = "the end of what can be unpacked"
+        problems.append(Problem(number + 1, "", found, "a whole gzip file"))
     return problems
 
 

@@ -11,9 +11,9 @@ import json
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from io import TextIOWrapper
+from io import BufferedIOBase, BufferedReader, StringIO
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from morl.errors import InputError
 from morl.feedback.faults import shown
@@ -119,7 +119,8 @@ def collect(
 def _too_many(error: InputError, count: int) -> InputError:
     if count == 1:
         return error
-    return InputError(f"{error} (malformed row number {count} of this file)")
+    message = str(error).removeprefix(f"{error.where}: ")
+    return InputError(f"{message}; {count} rows are malformed", where=error.where)
 
 
 def find_file(path: str | Path, *places: str) -> Path:
@@ -166,7 +167,8 @@ def json_array_rows(path: Path) -> Iterator[Row]:
     """
     try:
         with path.open("rb") as raw:
-            rows = strict_json(unzipped(raw).read())
+            text = unzipped(raw).read()
+        rows = strict_json(text.removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError, *BROKEN) as error:
         raise InputError(f"not valid JSON ({error})", where=str(path)) from None
     if not isinstance(rows, list):
@@ -186,22 +188,22 @@ def csv_rows(path: Path, *columns: str) -> Iterator[Row]:
       InputError: A column is missing, a quotation does not end, or the file is
         truncated or not UTF-8.
     """
-    with path.open("rb") as raw:
-        text = TextIOWrapper(unzipped(raw), encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, strict=True)
-        header: list[str] = []
-        number = 0
-        try:
-            for number, cells in enumerate(reader):
-                if number == 0:
-                    header = _header(path, cells, columns)
-                elif cells:
-                    yield _csv_row(path, number, header, cells)
-        except (csv.Error, UnicodeDecodeError, *BROKEN) as error:
-            raise InputError(
-                f"cannot be read ({error}), expected CSV in UTF-8",
-                where=f"{path}: row {number + 1}",
-            ) from None
+    header: list[str] = []
+    number = 0
+    try:
+        with path.open("rb") as raw:
+            text = unzipped(raw).read().decode("utf-8-sig")
+        cells_of_rows = csv.reader(StringIO(text, newline=""), strict=True)
+        for number, cells in enumerate(cells_of_rows):
+            if number == 0:
+                header = _header(path, cells, columns)
+            elif cells:
+                yield _csv_row(path, number, header, cells)
+    except (csv.Error, UnicodeDecodeError, *BROKEN) as error:
+        where = f"{path}: row {number + 1}" if header else str(path)
+        raise InputError(
+            f"cannot be read ({error}), expected CSV in UTF-8", where=where
+        ) from None
     if not header:
         raise InputError("found an empty file, expected a header", where=str(path))
 
@@ -276,12 +278,12 @@ def choice(row: Row, key: str, choices: Mapping[str, _T]) -> _T:
 BROKEN = (EOFError, OSError, zlib.error)  # what a truncated gzip file raises
 
 
-def unzipped(raw: IO[bytes]) -> IO[bytes]:
+def unzipped(raw: BufferedReader) -> BufferedIOBase:
     """The content of an open file; gzip is told by its first bytes, not by its name."""
     magic = raw.read(2)
     raw.seek(0)
     if magic == b"\x1f\x8b":
-        return gzip.open(raw, "rb")  # pyright: ignore[reportReturnType]
+        return gzip.GzipFile(fileobj=raw)
     return raw
 
 
@@ -298,22 +300,28 @@ def numbered_lines(
     Raises:
       InputError: There is no such file, or it is a gzip file that is damaged.
     """
-    path, number = Path(path), 0
+    path = Path(path)
     if not path.is_file():
         raise InputError("no such file", where=str(path))
     total = path.stat().st_size
     with path.open("rb") as raw:
-        try:
-            for number, line in enumerate(unzipped(raw), 1):
-                if line.strip():
-                    yield number, line.removeprefix(codecs.BOM_UTF8)
-                if progress is not None:
-                    progress(raw.tell(), total)
-        except BROKEN as error:
-            raise InputError(
-                f"damaged after line {number} ({error}), expected a whole gzip file",
-                where=str(path),
-            ) from None
+        for number, line in _whole_lines(path, unzipped(raw)):
+            if line.strip():
+                yield number, line.removeprefix(codecs.BOM_UTF8)
+            if progress is not None:
+                progress(raw.tell(), total)
+
+
+def _whole_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            yield number, line
+    except BROKEN as error:
+        raise InputError(
+            f"damaged after line {number} ({error}), expected a whole gzip file",
+            where=str(path),
+        ) from None
 
 
 def strict_json(line: bytes) -> Any:
