@@ -1,0 +1,61 @@
+"""How good heads are: accuracies with intervals, baselines, calibration, conflicts."""
+
+from morl.assess.accuracy import (
+    Accuracy,
+    Difference,
+    accuracy_difference,
+    beats,
+    ordered,
+    pair_accuracy,
+)
+from morl.assess.baselines import (
+    length_margins,
+    response_only_by_objective,
+    response_only_logits,
+    response_only_margins,
+)
+from morl.assess.calibration import (
+    Calibration,
+    Reliability,
+    expected_calibration_error,
+    label_calibration,
+    pair_calibration,
+    reliability,
+)
+from morl.assess.console import render_cross_table, render_head_table
+from morl.assess.cross import CrossMatrix, cross_accuracy
+from morl.assess.outside import outside_accuracy
+from morl.assess.ranking import area_difference, area_under_roc, label_accuracy
+from morl.assess.tables import cross_rows, cross_table, head_table, label_row, verdict
+
+__all__ = [
+    "Accuracy",
+    "Calibration",
+    "CrossMatrix",
+    "Difference",
+    "Reliability",
+    "accuracy_difference",
+    "area_difference",
+    "area_under_roc",
+    "beats",
+    "cross_accuracy",
+    "cross_rows",
+    "cross_table",
+    "expected_calibration_error",
+    "head_table",
+    "label_accuracy",
+    "label_calibration",
+    "label_row",
+    "length_margins",
+    "ordered",
+    "outside_accuracy",
+    "pair_accuracy",
+    "pair_calibration",
+    "reliability",
+    "render_cross_table",
+    "render_head_table",
+    "response_only_by_objective",
+    "response_only_logits",
+    "response_only_margins",
+    "verdict",
+]

@@ -1,0 +1,259 @@
+"""Rows that say how good heads are, for JSON, the console and the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from morl.assess.accuracy import (
+    Accuracy,
+    Difference,
+    accuracy_difference,
+    beats,
+    pair_accuracy,
+)
+from morl.assess.calibration import Calibration, label_calibration, pair_calibration
+from morl.assess.cross import CrossMatrix
+from morl.assess.ranking import area_difference, area_under_roc
+from morl.errors import InputError
+from morl.types import Names
+
+Row = dict[str, Any]
+BASELINES = {
+    "length_baseline": "its length baseline",
+    "response_only": "its response-only baseline",
+}
+
+
+def head_table(
+    margins: Float[np.ndarray, "p k"],
+    objective: Int[np.ndarray, " p"],
+    groups: Int[np.ndarray, " p"],
+    *,
+    objectives: Names,
+    length: Float[np.ndarray, " p"],
+    response_only: Float[np.ndarray, " p"],
+    data: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> list[Row]:
+    """One row an objective: its head's accuracy on its pairs, beside the baselines.
+
+    Args:
+      margins: Reward of the better response less that of the worse, by heads that did
+        not see the pair.
+      objective: Index of the objective that each pair is labelled for.
+      groups: The prompt of each pair, any integers.
+      objectives: Names of the heads.
+      length: Margins of the longer response, from
+        :func:`morl.assess.length_margins`.
+      response_only: Margins of the bag of words, from
+        :func:`morl.assess.response_only_by_objective`.
+      data: What the pairs of each objective are, in words; the report shows it.
+      seed: Of the bootstrap.
+
+    Returns:
+      Rows for :func:`json.dumps` and :func:`morl.plots.write_report`; an unknown
+      number is None, an interval two numbers or None. Objectives without pairs have no
+      row. ``..._gain`` is the head's accuracy less that of a baseline on the same
+      pairs; ``calibration_chance`` the error that perfect calibration stays below in
+      95 % of data sets of this size.
+
+    Raises:
+      InputError: The names do not fit the margins, or a margin is NaN.
+    """
+    _check_names(margins, objective, objectives)
+    rows = []
+    for place, name in enumerate(objectives):
+        here = objective == place
+        if not here.any():
+            continue
+        own, prompts = margins[here, place], groups[here]
+        others = {"length_baseline": length[here], "response_only": response_only[here]}
+        found = {
+            key: (
+                pair_accuracy(other, prompts, seed=seed),
+                accuracy_difference(own, other, prompts, seed=seed),
+            )
+            for key, other in others.items()
+        }
+        rows.append(
+            _row(name, (data or {}).get(name), pair_accuracy(own, prompts, seed=seed))
+            | _compared(found)
+            | _calibrated(pair_calibration(own, seed=seed))
+        )
+    return rows
+
+
+def label_row(
+    logits: Float[np.ndarray, " n"],
+    labels: Bool[np.ndarray, " n"],
+    groups: Int[np.ndarray, " n"],
+    *,
+    objective: str,
+    length: Float[np.ndarray, " n"],
+    response_only: Float[np.ndarray, " n"],
+    data: str = "",
+    seed: int = 0,
+) -> Row:
+    """A row of the same table for responses that are labelled one by one.
+
+    Its accuracy is the area under the ROC curve: the share of (yes, no) pairs of
+    responses that are ordered rightly, across prompts. As for pairs, 0.5 is chance.
+
+    Args:
+      logits: Log-odds of "yes" by a head that did not see the label.
+      labels: Whether each response is labelled "yes"; both kinds occur.
+      groups: The prompt of each response, any integers.
+      objective: Name of the head.
+      length: Length of each response, in tokens or characters.
+      response_only: Log-odds by :func:`morl.assess.response_only_logits`.
+      data: What the responses are, in words.
+      seed: Of the bootstrap.
+
+    Returns:
+      The row; ``pairs`` is the number of labelled responses.
+
+    Raises:
+      InputError: A number is NaN, or only one kind of label occurs.
+    """
+    others = {"length_baseline": length, "response_only": response_only}
+    found = {
+        key: (
+            area_under_roc(other, labels, groups, seed=seed),
+            area_difference(logits, other, labels, groups, seed=seed),
+        )
+        for key, other in others.items()
+    }
+    area = area_under_roc(logits, labels, groups, seed=seed)
+    return (
+        _row(objective, f"{data} (labels: area under ROC)".strip(), area)
+        | _compared(found)
+        | _calibrated(label_calibration(logits, labels, seed=seed))
+    )
+
+
+def verdict(gains: Mapping[str, Difference]) -> str:
+    """What the differences from the baselines show, in words.
+
+    Args:
+      gains: A baseline's name in words to the head's accuracy less the baseline's.
+
+    Returns:
+      "beats ..." where the whole interval lies above zero, "is worse than ..." where it
+      lies below, and otherwise "does not clearly beat ...".
+
+    Examples:
+      >>> better, unclear = Difference(0.1, 0.05, 0.15), Difference(0.02, -0.01, 0.05)
+      >>> verdict({"length": better, "its response-only baseline": unclear})
+      'beats length; does not clearly beat its response-only baseline'
+    """
+    if all(beats(gain) for gain in gains.values()):
+        return "beats " + ("both baselines" if len(gains) == 2 else ", ".join(gains))
+    words = lambda gain: (
+        "beats"
+        if beats(gain)
+        else "is worse than"
+        if gain.high < 0
+        else "does not clearly beat"
+    )
+    return "; ".join(f"{words(gain)} {name}" for name, gain in gains.items())
+
+
+def cross_table(matrix: CrossMatrix) -> dict[str, dict[str, float | None]]:
+    """Head to pairs' objective to the share of them that it orders; else None."""
+    return {
+        head: {
+            column: _known(matrix.value[i, j])
+            for j, column in enumerate(matrix.columns)
+        }
+        for i, head in enumerate(matrix.heads)
+    }
+
+
+def cross_rows(matrix: CrossMatrix) -> list[Row]:
+    """One row a head and set of pairs, with intervals; sets without pairs left out.
+
+    ``verdict`` says "orders", "reverses" or "neither" by where the interval lies from
+    one half.
+    """
+    return [
+        _row(
+            head,
+            f"{column} pairs",
+            Accuracy(
+                float(matrix.value[i, j]),
+                float(matrix.low[i, j]),
+                float(matrix.high[i, j]),
+                int(matrix.pairs[j]),
+                int(matrix.prompts[j]),
+            ),
+        )
+        | {"verdict": _against_chance(matrix.low[i, j], matrix.high[i, j])}
+        for i, head in enumerate(matrix.heads)
+        for j, column in enumerate(matrix.columns)
+        if matrix.pairs[j]
+    ]
+
+
+def _against_chance(low: float, high: float) -> str:
+    if low > 0.5:
+        return "orders them better than chance"
+    if high < 0.5:
+        return "reverses them: the objectives conflict"
+    return "not clearly different from chance"
+
+
+def _row(objective: str, data: str | None, accuracy: Accuracy) -> Row:
+    row: Row = {"objective": objective}
+    if data:
+        row["data"] = data
+    return row | {
+        "pairs": accuracy.count,
+        "prompts": accuracy.prompts,
+        "accuracy": accuracy.value,
+        "interval": _interval(accuracy.low, accuracy.high),
+    }
+
+
+def _compared(found: Mapping[str, tuple[Accuracy, Difference]]) -> Row:
+    row: Row = {}
+    for key, (accuracy, gain) in found.items():
+        row[key] = accuracy.value
+        row[f"{key}_interval"] = _interval(accuracy.low, accuracy.high)
+        row[f"{key}_gain"] = gain.value
+        row[f"{key}_gain_interval"] = _interval(gain.low, gain.high)
+    gains = {BASELINES[key]: gain for key, (_, gain) in found.items()}
+    return row | {"verdict": verdict(gains)}
+
+
+def _calibrated(calibration: Calibration) -> Row:
+    return {
+        "calibration_error": calibration.error,
+        "calibration_chance": calibration.chance,
+        "brier": calibration.brier,
+    }
+
+
+def _interval(low: float, high: float) -> list[float] | None:
+    return None if np.isnan(low) or np.isnan(high) else [low, high]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _check_names(
+    margins: Float[np.ndarray, "p k"], objective: Int[np.ndarray, " p"], names: Names
+) -> None:
+    if len(names) != margins.shape[1]:
+        raise InputError(
+            f"found {margins.shape[1]} columns, but objectives are {names}",
+            where="margins",
+        )
+    if len(objective) and not 0 <= objective.min() <= objective.max() < len(names):
+        raise InputError(
+            f"found indices from {objective.min()} to {objective.max()}, but "
+            f"objectives are {names}",
+            where="objective",
+        )
