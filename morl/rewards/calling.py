@@ -61,10 +61,12 @@ class Call(NamedTuple):
 
 def check_limits(limits: Limits, *, where: str) -> None:
     """Refuses limits that cannot be kept."""
+    at_once, again = limits.concurrency, limits.retries
+    whole = isinstance(at_once, int), isinstance(again, int)
     checks = {
-        "concurrency": (limits.concurrency, limits.concurrency >= 1, "at least 1"),
+        "concurrency": (at_once, whole[0] and at_once >= 1, "1, 2, ..."),
         "timeout": (limits.timeout, 0 < limits.timeout < math.inf, "above 0"),
-        "retries": (limits.retries, limits.retries >= 0, "0 or more"),
+        "retries": (again, whole[1] and again >= 0, "0, 1, ..."),
         "backoff": (limits.backoff, 0 <= limits.backoff < math.inf, "0 or more"),
     }
     for key, (found, good, expected) in checks.items():

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morl.errors import InputError
@@ -49,6 +49,7 @@ def test_every_rule_declares_its_cell_of_the_survey_and_its_settings_are_hashabl
 
 
 @by_name
+@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=60), max_size=4))
 def test_every_rule_takes_any_text_and_stays_in_its_declared_range(rule, texts):
     # A child process a call is too slow for hundreds of examples.
@@ -108,6 +109,7 @@ def test_an_unknown_unit_is_named():
         Length(unit="byte")
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[a-z]{1,5}", fullmatch=True), max_size=8))
 def test_words_joined_by_spaces_come_back(parts):
     assert words(" ".join(parts)) == parts
@@ -209,6 +211,7 @@ def test_a_lexicon_that_cannot_work_is_refused(terms, message):
 
 
 # --------------------------------------------------------------------- n-grams
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), max_size=12),
     st.integers(1, 4),
@@ -295,12 +298,14 @@ def test_a_wall_of_unbalanced_boxes_takes_no_time():
     assert time.monotonic() - started < 5
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_printed_number_is_read_back(number):
     assert parse_number(repr(number)) == number
     assert parse_number(f"{number:,.2f}") == float(f"{number:.2f}")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_normalising_twice_changes_nothing(text):
     assert normalise(normalise(text)) == normalise(text)

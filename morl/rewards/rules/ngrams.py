@@ -116,8 +116,10 @@ def repetition(n: int = 4, *, name: str = "repetition") -> Reward:
 
 
 def _check_order(n: int, name: str) -> None:
-    if n < 1:
-        raise InputError(f"found {n}, expected at least 1", where=f"{name}.n")
+    if not isinstance(n, int) or n < 1:
+        raise InputError(
+            f"found {n!r}, expected a whole number of at least 1", where=f"{name}.n"
+        )
 
 
 def _counts(batch: TextBatch, n: int) -> list[Counter[tuple[str, ...]]]:
