@@ -13,7 +13,6 @@ from morl.feedback import (
     labelled_pairs,
     prompt_key,
     read_halueval,
-    read_hh,
     read_hhh_alignment,
     read_jsonl,
     read_truthfulqa,
