@@ -52,7 +52,9 @@ class Candidates:
             if (found := vars(self)[name].shape) != wanted:
                 raise InputError(f"has shape {found}, expected {wanted}", where=name)
         if not np.isfinite(self.judged).all():
-            raise InputError("found NaN or infinity in a judge's reward", where="judged")
+            raise InputError(
+                "found NaN or infinity in a judge's reward", where="judged"
+            )
         for name in ("prompts", "responses"):
             texts = vars(self)[name]
             if texts and len(texts) != shape[0]:

@@ -1,0 +1,54 @@
+"""What a command line prints: stages as they pass, bars with the time left, tables."""
+
+import sys
+
+from rich.console import Console
+from tqdm import tqdm
+
+from morl.training.features import Progress
+
+OUT = Console(highlight=False, soft_wrap=True)
+
+
+class Stages:
+    """Prints each stage as it begins and ends; a bar with the time left in between.
+
+    Args:
+      total: Number of stages, for the count in front of each.
+    """
+
+    def __init__(self, total: int) -> None:
+        """Nothing has begun."""
+        self.total = total
+        self.count = 0
+        self.bar: tqdm | None = None
+
+    def begin(self, stage: str, unit: str) -> Progress:
+        """A stage begins; returns what its progress is reported to."""
+        self.count += 1
+        OUT.print(f"[bold]\\[{self.count}/{self.total}] {stage}[/bold]")
+
+        def progress(done: int, total: int) -> None:
+            if self.bar is None and done < total:
+                self.bar = tqdm(
+                    total=total,
+                    initial=done,
+                    unit=f" {unit}",
+                    desc=f"      {stage}",
+                    file=sys.stderr,
+                    dynamic_ncols=True,
+                    mininterval=1.0,
+                    leave=False,
+                )
+            if self.bar is not None:
+                self.bar.update(done - self.bar.n)
+
+        return progress
+
+    def end(self, stage: str, seconds: float, remark: str) -> None:
+        """The stage is done."""
+        del stage
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+        OUT.print(f"      {remark}  [dim]{seconds:.1f} s[/dim]")

@@ -1,0 +1,183 @@
+"""``morl front`` and ``morl fit``: the whole way on a real model, or its first half."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+import morl
+from morl.cli.arguments import as_yaml, command_line, parse_with_config
+from morl.cli.config import read_yaml
+from morl.cli.console import OUT, Stages
+from morl.cli.report import report_stage
+from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource, open_model, read_sources
+from morl.cli.summary import print_example, print_front, print_heads, print_places
+from morl.errors import InputError
+from morl.feedback import Record
+from morl.fronts.pipeline import (
+    HEADS,
+    METRICS,
+    Heads,
+    Run,
+    RunSettings,
+    choose_prompts,
+    config_hash,
+    fit_stage,
+    sample_stage,
+    trace_stage,
+)
+from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
+from morl.models.fetch import default_cache
+from morl.models.language_model import LanguageModel
+from morl.pareto import Provenance
+from morl.rewards import Composition, from_yaml, objective
+
+FIT_STAGES, FRONT_STAGES = 4, 8
+JUDGE = "heads fitted to feedback on other prompts than the selector's"
+
+
+@dataclass(frozen=True)
+class FrontConfig:
+    """Traces the Pareto front of a language model's rewards: fetches what is missing,
+    fits reward heads on its frozen features, samples candidates, selects among them at
+    every weighting, and lets heads that had no part in the selection judge. Run the
+    same command again to go on where it was interrupted.
+
+    Args:
+      model: ``smollm2``, a GGUF file, a Hugging Face folder, or ``ORG/NAME``.
+      sources: Feedback to learn from: reader, path below ``data``, objective.
+      outside: Feedback that only tests.
+      objectives: What heads are fitted for.
+      reward: A composition in YAML (``composition.to_yaml()``); the mean of the
+        objectives where empty.
+      heads: How heads are fitted.
+      candidates: What is sampled.
+      front: How the front is traced.
+      data: Folder that the sources are in.
+      out: Folder of results.
+      cache: Folder of features and samples, shared between runs; MORL_CACHE or
+        ``~/.cache/morl`` where not given.
+      dry_run: Print the settings and what would be done, and do nothing.
+    """
+
+    model: str = SMOLLM2
+    sources: tyro.conf.Fixed[tuple[DataSource, ...]] = ()
+    outside: tyro.conf.Fixed[tuple[DataSource, ...]] = ()
+    objectives: tuple[str, ...] = OBJECTIVES
+    reward: str = ""
+    heads: HeadSettings = HeadSettings()
+    candidates: CandidateSettings = CandidateSettings()
+    front: SweepSettings = SweepSettings()
+    data: Path = Path()
+    out: Path = Path("runs/front")
+    cache: Path | None = None
+    dry_run: bool = False
+
+    def run(self, stages: int) -> Run:
+        """The run under way."""
+        return Run(self.out, self.cache or default_cache(), Stages(stages), [])
+
+
+def fit(argv: Sequence[str]) -> None:
+    """Runs ``morl fit``: heads, ``metrics.json`` and the table."""
+    config = parse_with_config(FrontConfig, argv, prog="morl fit")
+    if config.dry_run:
+        _dry_run(config, f"write {config.out / HEADS} and {config.out / METRICS}")
+        return
+    run = config.run(FIT_STAGES)
+    _, _, heads = _fitted(run, config)
+    print_heads(heads.evaluation)
+    OUT.print(f"heads    {config.out / HEADS}\nmetrics  {config.out / METRICS}")
+
+
+def front(argv: Sequence[str]) -> None:
+    """Runs ``morl front``: the whole way to the report."""
+    config = parse_with_config(FrontConfig, argv, prog="morl front")
+    if config.dry_run:
+        _dry_run(
+            config,
+            f"sample {config.candidates.num_prompts} prompts x "
+            f"{config.candidates.num_samples} candidates, trace the front, and write "
+            f"{config.out}/{{front.json,report.html,figures}}",
+        )
+        return
+    reward = _reward(config)
+    run = config.run(FRONT_STAGES)
+    model, records, heads = _fitted(run, config)
+    prompts = choose_prompts(
+        model, heads.pool.held_out, config.objectives, config.candidates
+    )
+    sampled, features = sample_stage(
+        run, model, prompts, config.candidates, config.heads
+    )
+    traced = trace_stage(
+        run,
+        heads,
+        reward,
+        prompts,
+        sampled,
+        features,
+        RunSettings(config.heads, config.candidates, config.front),
+        _provenance(config, model, records, reward),
+        units=("reference deviations",) * len(reward.objectives),
+    )
+    figures = report_stage(run, traced, title=f"The front of {model.name}")
+    print_heads(traced.evaluation)
+    print_front(traced.front)
+    print_example(traced.examples[0], traced.front.objectives)
+    print_places(config.out, figures)
+
+
+def _fitted(run: Run, config: FrontConfig) -> tuple[LanguageModel, list[Record], Heads]:
+    if not config.sources:
+        raise InputError("found none, expected feedback to learn from", where="sources")
+    with run.stage("model", "bytes") as stage:
+        records = read_sources(config.sources, config.data)
+        outside = read_sources(config.outside, config.data)
+        model = open_model(config.model, run.cache)
+        stage.remark = f"{model.name}, {len(records)} records of feedback"
+    heads = fit_stage(
+        run, model, records, config.objectives, config.heads, outside=outside
+    )
+    return model, records, heads
+
+
+def _reward(config: FrontConfig) -> Composition:
+    """The composition that the file names; the mean of the objectives without one."""
+    if config.reward:
+        read_yaml(config.reward)
+        return from_yaml(Path(config.reward).read_text())
+    named = [objective(name, scale="per-prompt") for name in config.objectives]
+    return morl.linear({one: 1 / len(named) for one in named})
+
+
+def _provenance(
+    config: FrontConfig,
+    model: LanguageModel,
+    records: Sequence[Record],
+    reward: Composition,
+) -> Provenance:
+    asked = {
+        k: v for k, v in asdict(config).items() if k not in ("data", "out", "cache")
+    }
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record.source] = counts.get(record.source, 0) + 1
+    return Provenance(
+        config_hash=config_hash(repr(asked), reward.to_yaml()),
+        created_by="morl front",
+        command=command_line(),
+        model=f"{model.name} {model.fingerprint[:12]}",
+        judge=JUDGE,
+        data=tuple(f"{source}: {count} records" for source, count in counts.items()),
+    )
+
+
+def _dry_run(config: FrontConfig, action: str) -> None:
+    OUT.print(as_yaml(config))
+    records = read_sources(config.sources, config.data)
+    OUT.print(
+        f"would load {config.model} (fetching it if it is missing), fit heads for "
+        f"{', '.join(config.objectives)} to {len(records)} records, and {action}"
+    )

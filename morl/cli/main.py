@@ -1,0 +1,74 @@
+"""The one table from command to function."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from morl.errors import InputError
+
+Command = Callable[[Sequence[str]], None]
+
+
+def _quickstart(argv: Sequence[str]) -> None:
+    from morl.cli.quickstart import quickstart
+
+    quickstart(argv)
+
+
+def _front(argv: Sequence[str]) -> None:
+    from morl.cli.front import front
+
+    front(argv)
+
+
+def _fit(argv: Sequence[str]) -> None:
+    from morl.cli.front import fit
+
+    fit(argv)
+
+
+# Imported when called: `morl --help` answers at once.
+COMMANDS: dict[str, tuple[Command, str]] = {
+    "quickstart": (_quickstart, "a front of three objectives, from nothing"),
+    "front": (_front, "the whole way on a real model: CONFIG.yaml"),
+    "fit": (_fit, "reward heads and their table: CONFIG.yaml"),
+}
+USAGE = 2
+
+
+def usage() -> str:
+    """What there is."""
+    rows = [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: morl COMMAND [options]",
+            "",
+            "Multi-objective reward composition for aligning language models.",
+            "",
+            *rows,
+            "",
+            "morl COMMAND --help explains its options.",
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command; exits with code 2 on bad input, with one clear message."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or given[0] in ("-h", "--help"):
+        print(usage())
+        sys.exit(0 if given else USAGE)
+    name, *rest = given
+    if name not in COMMANDS:
+        print(f"morl: no command {name!r}\n\n{usage()}", file=sys.stderr)
+        sys.exit(USAGE)
+    try:
+        COMMANDS[name][0](rest)
+    except InputError as error:
+        print(f"\nmorl {name}: {error}", file=sys.stderr)
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        print(
+            f"\nmorl {name}: interrupted; run the same command again to go on",
+            file=sys.stderr,
+        )
+        sys.exit(130)

@@ -1,0 +1,88 @@
+"""What a run prints when it is done: heads, front, control, and where things are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from morl.assess import render_cross_table, render_head_table
+from morl.cli.console import OUT
+from morl.fronts.evaluation import Evaluation
+from morl.pareto import Front, control_gains, select, vertex_gains
+
+
+def print_heads(evaluation: Evaluation) -> None:
+    """Accuracies beside their baselines, and the cross-objective matrix."""
+    OUT.print(render_head_table(evaluation.rows))
+    OUT.print(render_cross_table(evaluation.cross))
+    if evaluation.outside is not None:
+        OUT.print("Outside test, by the heads that are saved:")
+        OUT.print(render_cross_table(evaluation.outside))
+
+
+def print_front(front: Front) -> None:
+    """Hypervolumes, gains at the vertices, and what the control shows."""
+    table = Table(title="Fronts", show_edge=False)
+    for header in ("method", "hypervolume", "95% interval", "non-dominated"):
+        table.add_column(header, justify="left" if header == "method" else "right")
+    closed = front.exact.share_closed if front.exact else {}
+    if closed:
+        table.add_column("gap closed", justify="right")
+    for method, volume in front.hypervolume.items():
+        role = "control" if method in front.controls else "sweep"
+        points = select(front.points, method, role)
+        kept = sum(not point.dominated for point in points)
+        shown = (
+            ""
+            if volume.interval is None
+            else "{:.3f} to {:.3f}".format(*volume.interval)
+        )
+        row = [method, f"{volume.value:.3f}", shown, f"{kept} of {len(points)}"]
+        if closed:
+            row.append(f"{closed[method]:.2f}" if method in closed else "")
+        table.add_row(*row)
+    OUT.print(table)
+    if front.base is None:
+        return
+    for method in front.methods:
+        for gain in vertex_gains(select(front.points, method, "sweep"), front.base):
+            name = front.objectives[gain.objective]
+            clear = "clear" if gain.clear else "within its interval"
+            OUT.print(f"  {method}, {name} alone: {gain.gain:+.3f} {name} ({clear})")
+    found = [
+        gain
+        for method in front.controls
+        for gain in control_gains(select(front.points, method, "control"), front.base)
+    ]
+    verdict = (
+        f"{len(found)} of its points seem to gain: look before you trust the front"
+        if found
+        else "no gain, as it should be"
+    )
+    OUT.print(f"  noise control: {verdict}")
+
+
+def print_example(example: Mapping[str, Any], objectives: tuple[str, ...]) -> None:
+    """One prompt answered at several weightings."""
+    OUT.print(f"\n[bold]Prompt[/bold]  {_escaped(example['prompt'])}")
+    for answer in example["answers"]:
+        rewards = ", ".join(
+            f"{name} {value:+.2f}"
+            for name, value in zip(objectives, answer["rewards"], strict=True)
+        )
+        OUT.print(f"  [bold]{answer['label']}[/bold] ({rewards})")
+        OUT.print(f"    {_escaped(answer['text'])}")
+
+
+def print_places(out: Path, figures: list[Path]) -> None:
+    """Where the results are."""
+    OUT.print(f"\nfront    {out / 'front.json'}")
+    OUT.print(f"report   {out / 'report.html'}")
+    for figure in figures:
+        if figure.suffix == ".png":
+            OUT.print(f"figure   {figure}")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[").strip()

@@ -1,0 +1,28 @@
+"""Recipes that produce a ``Front``."""
+
+from morl.fronts.assemble import assemble_front, weightings
+from morl.fronts.candidates import Candidates
+from morl.fronts.fitting import Fitted, fit_pool
+from morl.fronts.pool import Pool, balanced_prompts, make_pool
+from morl.fronts.sampling import Sampled, sample_candidates
+from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
+from morl.fronts.trace import Sweep, sweep, trace_sweep
+
+__all__ = [
+    "CandidateSettings",
+    "Candidates",
+    "Fitted",
+    "HeadSettings",
+    "Pool",
+    "Sampled",
+    "Sweep",
+    "SweepSettings",
+    "assemble_front",
+    "balanced_prompts",
+    "fit_pool",
+    "make_pool",
+    "sample_candidates",
+    "sweep",
+    "trace_sweep",
+    "weightings",
+]

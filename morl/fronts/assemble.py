@@ -1,0 +1,252 @@
+"""From what every weighting reached, prompt by prompt, to a front with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from morl.fronts.candidates import Candidates
+from morl.fronts.settings import SweepSettings
+from morl.fronts.trace import Sweep, noise_rewards, trace_sweep
+from morl.numerics import interval, resample_counts, resampled_means
+from morl.pareto import (
+    ExactFront,
+    Front,
+    FrontPoint,
+    Hypervolume,
+    Normalisation,
+    Provenance,
+    find_ties,
+    hypervolume,
+    hypervolume_interval,
+    mark_dominated,
+    protocol_reference,
+    share_closed,
+    simplex_lattice,
+)
+from morl.rewards import Composition
+
+BEST_OF_N = "best-of-n"
+NOISE = "noise"
+
+
+class Measured(NamedTuple):
+    """Points of one method, with the resampled means that their intervals come from."""
+
+    points: list[FrontPoint]
+    resampled: Float[np.ndarray, "r w j"]
+
+
+def weightings(num_objectives: int, divisions: int) -> Float[np.ndarray, "w k"]:
+    """The simplex lattice with vertices, and the centroid where it is not on it.
+
+    Examples:
+      >>> weightings(3, 10).shape
+      (67, 3)
+    """
+    lattice = simplex_lattice(num_objectives, divisions)
+    centroid = np.full((1, num_objectives), 1 / num_objectives)
+    if np.isclose(lattice, centroid).all(axis=1).any():
+        return lattice
+    return np.concatenate([lattice, centroid])
+
+
+def assemble_front(
+    composition: Composition,
+    candidates: Candidates,
+    settings: SweepSettings,
+    *,
+    weights: Float[np.ndarray, "w k"] | None = None,
+    gold: bool = False,
+    units: tuple[str, ...] = (),
+    provenance: Provenance | None = None,
+) -> Front:
+    """Traces every weighting and its noise control, and measures what they reach.
+
+    Args:
+      composition: What selects; its objectives are the judge's.
+      candidates: Scored responses of the reference policy.
+      settings: Betas, draws of the control, resamples.
+      weights: Weightings of the objectives; :func:`weightings` where not given.
+      gold: The judge's rewards are the true ones: the same selection by them is drawn
+        as the exact front.
+      units: Unit of each objective.
+      provenance: Where it all comes from.
+
+    Returns:
+      The front: base policy, experts, sweeps, control, hypervolumes.
+    """
+    grid = (
+        weightings(len(candidates.objectives), settings.divisions)
+        if weights is None
+        else weights
+    )
+    counts = resample_counts(
+        len(candidates.judged), num_resamples=settings.resamples, seed=settings.seed
+    )
+    measure = _Measure(candidates, grid, counts, settings.betas)
+    selected = trace_sweep(composition, candidates, grid, settings.betas)
+    sweeps = measure.methods(selected, "sweep", "")
+    control = measure.methods(
+        _noise_sweep(composition, candidates, grid, settings), "control", f"{NOISE} "
+    )
+    base = measure.base()
+    experts = measure.experts(sweeps[BEST_OF_N].points)
+    floor = protocol_reference(
+        np.array(base.rewards), np.array([expert.rewards for expert in experts])
+    )
+    points = [base, *experts]
+    for measured in (sweeps | control).values():
+        points += mark_dominated(measured.points)
+    best = np.max([point.rewards for point in experts], axis=0)
+    return Front(
+        objectives=candidates.objectives,
+        reference=tuple(floor.tolist()),
+        points=find_ties(points),
+        hypervolume={
+            name: _volume(measured, floor)
+            for name, measured in (sweeps | control).items()
+        },
+        exact=_exact(composition, measure, sweeps, floor, base) if gold else None,
+        units=units,
+        normalisation=Normalisation(base.rewards, tuple(best.tolist())),
+        provenance=provenance or Provenance(),
+    )
+
+
+class _Measure(NamedTuple):
+    """What turns a sweep into points: who is judged, on which resamples."""
+
+    candidates: Candidates
+    weights: Float[np.ndarray, "w k"]
+    counts: Int[np.ndarray, "r b"]
+    betas: Sequence[float]
+
+    def methods(self, swept: Sweep, role: str, prefix: str) -> dict[str, Measured]:
+        """Points of every method of a sweep, by the method's name."""
+        names = [BEST_OF_N, *(f"tilt beta={beta:g}" for beta in self.betas)]
+        return {
+            prefix + name: self._method(swept, index, prefix + name, role)
+            for index, name in enumerate(names)
+        }
+
+    def base(self) -> FrontPoint:
+        """The reference policy: the mean over its candidates."""
+        candidates = self.candidates
+        judged = candidates.judged.mean(axis=1)
+        rewards = np.where(candidates.present, candidates.rewards, np.nan)
+        return FrontPoint(
+            method="reference",
+            weights=(0.0,) * len(candidates.objectives),
+            rewards=tuple(judged.mean(axis=0).tolist()),
+            interval=_bounds(interval(resampled_means(judged, self.counts))),
+            selector_rewards=self._named(np.nanmean(rewards, axis=(0, 1))),
+            kl=0.0,
+            seed=candidates.seed,
+            length=float(candidates.lengths.mean()),
+            n=1,
+            label="reference policy",
+            role="base",
+        )
+
+    def experts(self, points: Sequence[FrontPoint]) -> list[FrontPoint]:
+        """The points of a method that weigh one objective alone."""
+        return [
+            replace(point, role="expert", label=f"{name} expert")
+            for place, name in enumerate(self.candidates.objectives)
+            for point in points
+            if np.isclose(point.weights[place], 1)
+        ]
+
+    def _method(self, swept: Sweep, index: int, name: str, role: str) -> Measured:
+        judged = swept.judged[index]  # [w b j]
+        resampled = resampled_means(judged.transpose(1, 0, 2), self.counts)
+        low, high = interval(resampled)
+        mean = judged.mean(axis=1)
+        selected = np.nanmean(swept.selected[index], axis=1)
+        points = [
+            FrontPoint(
+                method=name,
+                weights=tuple(self.weights[w].tolist()),
+                rewards=tuple(mean[w].tolist()),
+                interval=_bounds(np.stack([low[w], high[w]])),
+                selector_rewards=self._named(selected[w]),
+                kl=float(swept.kl[index, w].mean()),
+                seed=self.candidates.seed,
+                length=float(swept.length[index, w].mean()),
+                beta=self.betas[index - 1] if index else None,
+                n=self.candidates.judged.shape[1],
+                role=role,
+            )
+            for w in range(len(self.weights))
+        ]
+        return Measured(points, resampled)
+
+    def _named(self, rewards: Float[np.ndarray, " k"]) -> tuple[float, ...] | None:
+        """The selector's view of the judge's objectives; None where it has none."""
+        names, wanted = self.candidates.names, self.candidates.objectives
+        if not set(wanted) <= set(names):
+            return None
+        chosen = rewards[[names.index(name) for name in wanted]]
+        return tuple(chosen.tolist()) if np.isfinite(chosen).all() else None
+
+
+def _noise_sweep(
+    composition: Composition,
+    candidates: Candidates,
+    weights: Float[np.ndarray, "w k"],
+    settings: SweepSettings,
+) -> Sweep:
+    """The mean of sweeps by heads that know nothing."""
+    draws = noise_rewards(candidates, settings.noise_draws, seed=settings.seed)
+    swept = [
+        trace_sweep(
+            composition, replace(candidates, rewards=rewards), weights, settings.betas
+        )
+        for rewards in draws
+    ]
+    return Sweep(*(np.mean(parts, axis=0) for parts in zip(*swept, strict=True)))
+
+
+def _exact(
+    composition: Composition,
+    measure: _Measure,
+    sweeps: dict[str, Measured],
+    floor: Float[np.ndarray, " k"],
+    base: FrontPoint,
+) -> ExactFront:
+    """The same selection with the judge's rewards in place of the selector's."""
+    truth = measure.candidates
+    places = [truth.names.index(name) for name in truth.objectives]
+    rewards, present = truth.rewards.copy(), truth.present.copy()
+    rewards[..., places], present[..., places] = truth.judged, True
+    knowing = replace(truth, rewards=rewards, present=present)
+    swept = trace_sweep(composition, knowing, measure.weights, ())
+    exact = measure._replace(candidates=knowing, betas=())
+    points = mark_dominated(exact.methods(swept, "sweep", "")[BEST_OF_N].points)
+    best, start = (
+        hypervolume(np.array(rewards), floor)
+        for rewards in ([point.rewards for point in points], [base.rewards])
+    )
+    return ExactFront(
+        points=points,
+        hypervolume=best,
+        base_hypervolume=start,
+        share_closed={
+            name: share_closed(_volume(measured, floor).value, base=start, exact=best)
+            for name, measured in sweeps.items()
+        },
+    )
+
+
+def _volume(measured: Measured, floor: Float[np.ndarray, " k"]) -> Hypervolume:
+    rewards = np.array([point.rewards for point in measured.points])
+    return Hypervolume(
+        hypervolume(rewards, floor), hypervolume_interval(measured.resampled, floor)
+    )
+
+
+def _bounds(bounds: Float[np.ndarray, "2 j"]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(low), float(high)) for low, high in bounds.T)

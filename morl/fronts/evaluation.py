@@ -1,0 +1,178 @@
+"""How good the fitted heads are, beside the baselines that they must beat."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from morl.assess import (
+    CrossMatrix,
+    cross_accuracy,
+    cross_rows,
+    cross_table,
+    head_table,
+    label_row,
+    length_margins,
+    outside_accuracy,
+    pair_accuracy,
+    response_only_by_objective,
+    response_only_logits,
+)
+from morl.feedback import Record, labelled_pairs, prompt_key
+from morl.fronts.fitting import Fitted
+from morl.fronts.pool import Pool
+from morl.models.heads import head_rewards
+from morl.rewards.batch import response_text
+from morl.training.features import Features
+
+
+class Evaluation(NamedTuple):
+    """Assessment of the heads of a run.
+
+    Attributes:
+      rows: Accuracy of each head out of fold, beside its baselines.
+      cross: How each head orders the pairs of every objective, out of fold.
+      outside: How heads fitted to the whole pool order outside pairs; None without.
+      across: Accuracy of the selector on the judge's prompts and the reverse, which is
+        that of the heads the front is made with.
+      penalties: L2 penalty of each head.
+      residual: Largest gradient norm that a fit was left with.
+    """
+
+    rows: list[dict[str, Any]]
+    cross: CrossMatrix
+    outside: CrossMatrix | None
+    across: dict[str, list[float]]
+    penalties: dict[str, float]
+    residual: float
+
+    def metrics(self) -> dict[str, Any]:
+        """Everything as JSON."""
+        return {
+            "heads": self.rows,
+            "cross": cross_rows(self.cross),
+            "outside": [] if self.outside is None else cross_rows(self.outside),
+            "selector_judge": self.across,
+            "l2": self.penalties,
+            "residual": self.residual,
+        }
+
+    def summary(self) -> str:
+        """Accuracies of pairs in one line."""
+        found = [
+            f"{head} {self.cross.value[place, place]:.3f}"
+            for place, head in enumerate(self.cross.heads)
+            if self.cross.pairs[place]
+        ]
+        return "held-out accuracy: " + ", ".join(found)
+
+    def cross_matrix(self) -> dict[str, dict[str, float | None]]:
+        """The cross-objective matrix for the report."""
+        return cross_table(self.cross)
+
+
+def evaluate_heads(
+    pool: Pool, fitted: Fitted, outside: Sequence[Record], features: Features
+) -> Evaluation:
+    """Assesses heads on pairs and labels that they did not see.
+
+    Args:
+      pool: What they learned from.
+      fitted: The heads with their out-of-fold readings.
+      outside: Records that only test.
+      features: Of the outside records.
+
+    Returns:
+      The assessment.
+    """
+    pairs, margins = pool.pairs, fitted.validation.margins
+    groups = pool.prompts[pairs.record_index]
+    folds = pool.folds[pairs.record_index]
+    texts = lambda chosen: [
+        response_text(pool.records[record].responses[response])
+        for record, response in zip(pairs.record_index, chosen, strict=True)
+    ]
+    rows = head_table(
+        margins,
+        pairs.objective,
+        groups,
+        objectives=pool.objectives,
+        length=length_margins(fitted.lengths[:, 0], fitted.lengths[:, 1]),
+        response_only=response_only_by_objective(
+            texts(pairs.better), texts(pairs.worse), pairs.objective, folds
+        ),
+    )
+    across = {
+        name: [*pair_accuracy(fitted.across[here, place], groups[here])[:3]]
+        for place, name in enumerate(pool.objectives)
+        if (here := pairs.objective == place).any()
+    }
+    return Evaluation(
+        rows + _label_rows(pool, fitted),
+        cross_accuracy(
+            margins,
+            pairs.objective,
+            groups,
+            heads=pool.objectives,
+            columns=pool.objectives,
+        ),
+        _outside(pool, fitted, outside, features) if outside else None,
+        across,
+        dict(zip(pool.objectives, fitted.validation.l2.tolist(), strict=True)),
+        fitted.validation.residual,
+    )
+
+
+def _label_rows(pool: Pool, fitted: Fitted) -> list[dict[str, Any]]:
+    """A row for each objective whose single responses carry both kinds of label."""
+    scores = pool.scores
+    rows = []
+    for place, name in enumerate(pool.objectives):
+        here = np.flatnonzero(scores.objective == place)
+        labels = scores.score[here] > 0.5
+        if len(np.unique(labels)) < 2:
+            continue
+        texts = [
+            response_text(pool.records[scores.record_index[row]].responses[0])
+            for row in here
+        ]
+        records = scores.record_index[here]
+        rows.append(
+            label_row(
+                fitted.validation.logits[here, place].astype(float),
+                labels,
+                pool.prompts[records],
+                objective=name,
+                length=np.array([len(text) for text in texts], float),
+                response_only=response_only_logits(texts, labels, pool.folds[records]),
+                data=pool.records[records[0]].source,
+            )
+        )
+    return rows
+
+
+def _outside(
+    pool: Pool, fitted: Fitted, records: Sequence[Record], features: Features
+) -> CrossMatrix:
+    """Margins of outside pairs by the heads that are saved, by what they label."""
+    heads = fitted.heads
+    rewards = np.asarray(
+        head_rewards(heads.head, jnp.asarray(features.read(heads.reading)))
+    )
+    keys = [prompt_key(record) for record in records]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    margins: dict[str, list[np.ndarray]] = {}
+    groups: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        start = features.starts[row]
+        for name in record.labels:
+            for pair in labelled_pairs(record, name):
+                gap = rewards[start + pair.better] - rewards[start + pair.worse]
+                margins.setdefault(name, []).append(gap)
+                groups.setdefault(name, []).append(numbers[keys[row]])
+    return outside_accuracy(
+        {name: np.stack(gaps).astype(float) for name, gaps in margins.items()},
+        {name: np.array(group) for name, group in groups.items()},
+        heads=pool.objectives,
+    )

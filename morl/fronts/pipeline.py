@@ -1,0 +1,318 @@
+"""The whole way: feedback, heads, candidates, front; what is done is kept."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from morl.errors import InputError
+from morl.feedback import Record
+from morl.fronts.assemble import assemble_front
+from morl.fronts.candidates import Candidates
+from morl.fronts.evaluation import Evaluation, evaluate_heads
+from morl.fronts.examples import candidate_lines, choose_examples
+from morl.fronts.fitting import Fitted, encode_records, fit_pool, read_features
+from morl.fronts.pool import Pool, balanced_prompts, make_pool
+from morl.fronts.sampling import Sampled, sample_candidates
+from morl.fronts.scoring import calibrated_rewards, head_columns, score_candidates
+from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
+from morl.models.head_files import save_heads
+from morl.models.language_model import LanguageModel
+from morl.pareto import Front, Provenance, write_front
+from morl.rewards import Composition
+from morl.storage import content_hash, write_json, write_text
+from morl.training.features import Features, Progress
+from morl.types import Names
+
+HEADS = "heads"
+METRICS = "metrics.json"
+FRONT = "front.json"
+COMPOSITION = "composition.yaml"
+CANDIDATES = "candidates.jsonl"
+
+
+class Console(Protocol):
+    """Where a run says what it does; nobody subclasses it."""
+
+    def begin(self, stage: str, unit: str) -> Progress:
+        """A stage begins; its progress is counted in ``unit``."""
+        ...
+
+    def end(self, stage: str, seconds: float, remark: str) -> None:
+        """The stage is done."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run is told, beside its model and feedback."""
+
+    heads: HeadSettings = HeadSettings()
+    candidates: CandidateSettings = CandidateSettings()
+    front: SweepSettings = SweepSettings()
+
+
+@dataclass
+class Run:
+    """One run under way: where it writes, what it keeps, and what it has done.
+
+    Args:
+      out: Folder of results.
+      cache: Folder of features and samples, shared between runs.
+      console: Told of every stage.
+      stages: Stages done, with their seconds; filled as the run goes.
+    """
+
+    out: Path
+    cache: Path
+    console: Console
+    stages: list[dict[str, Any]]
+
+    @contextmanager
+    def stage(self, name: str, unit: str = "") -> Iterator["Stage"]:
+        """Times a stage and reports its end, with the remark that it leaves."""
+        stage = Stage(self.console.begin(name, unit))
+        start = time.perf_counter()
+        yield stage
+        seconds = time.perf_counter() - start
+        self.stages.append(
+            {"stage": name, "seconds": round(seconds, 1), "result": stage.remark}
+        )
+        self.console.end(name, seconds, stage.remark)
+
+
+@dataclass
+class Stage:
+    """A stage under way; ``remark`` is what it leaves to say."""
+
+    progress: Progress
+    remark: str = ""
+
+
+class Heads(NamedTuple):
+    """Fitted heads with the pool they learned from and their assessment."""
+
+    pool: Pool
+    fitted: Fitted
+    evaluation: Evaluation
+
+
+class Traced(NamedTuple):
+    """A finished run."""
+
+    front: Front
+    composition: Composition
+    candidates: Candidates
+    evaluation: Evaluation
+    examples: list[dict[str, Any]]
+
+
+def fit_stage(
+    run: Run,
+    language_model: LanguageModel,
+    records: Sequence[Record],
+    objectives: Names,
+    settings: HeadSettings,
+    *,
+    outside: Sequence[Record] = (),
+) -> Heads:
+    """Reads features, fits and assesses heads; writes ``heads/`` and ``metrics.json``.
+
+    Args:
+      run: Where to.
+      language_model: The frozen backbone.
+      records: All feedback.
+      objectives: What heads are fitted for.
+      settings: How.
+      outside: Records that only test, such as HHH-alignment.
+    """
+    with run.stage("feedback") as stage:
+        pool = make_pool(records, objectives, settings)
+        encoded = encode_records(language_model, pool.records, settings)
+        tests = encode_records(language_model, outside, settings)
+        stage.remark = (
+            f"{len(pool.records)} records, {len(pool.pairs.objective)} pairs and "
+            f"{len(pool.scores.objective)} labels for {', '.join(objectives)}"
+        )
+    with run.stage("features", "tokens") as stage:
+        features = read_features(
+            language_model,
+            [*encoded, *tests],
+            settings,
+            cache=run.cache / "features",
+            progress=stage.progress,
+        )
+        stage.remark = f"{len(features.values)} responses"
+    with run.stage("heads") as stage:
+        inside = _first(features, len(encoded))
+        fitted = fit_pool(language_model, pool, inside, settings)
+        evaluation = evaluate_heads(
+            pool, fitted, outside, _rest(features, len(encoded))
+        )
+        save_heads(run.out / HEADS, fitted.heads)
+        write_json(run.out / METRICS, evaluation.metrics())
+        stage.remark = evaluation.summary()
+    return Heads(pool, fitted, evaluation)
+
+
+def sample_stage(
+    run: Run,
+    language_model: LanguageModel,
+    prompts: Sequence[Record],
+    settings: CandidateSettings,
+    heads: HeadSettings,
+) -> tuple[list[Sampled], Features]:
+    """Samples candidates and reads their features."""
+    with run.stage("candidates", "responses") as stage:
+        tokens = [language_model.chat.encode_prompt(r.prompt) for r in prompts]
+        sampled = sample_candidates(
+            language_model,
+            tokens,
+            settings,
+            cache=run.cache / "candidates",
+            progress=stage.progress,
+        )
+        stage.remark = f"{len(prompts)} prompts x {settings.num_samples} responses"
+    with run.stage("candidate features", "tokens") as stage:
+        features = read_features(
+            language_model,
+            [one.encoded() for one in sampled],
+            heads,
+            cache=run.cache / "features",
+            progress=stage.progress,
+        )
+        stage.remark = f"{len(features.values)} responses"
+    return sampled, features
+
+
+def choose_prompts(
+    language_model: LanguageModel,
+    records: Sequence[Record],
+    objectives: Names,
+    settings: CandidateSettings,
+) -> list[Record]:
+    """Held-out prompts that fit, balanced over objectives.
+
+    Raises:
+      InputError: None fits.
+    """
+    fits = lambda record: (
+        len(language_model.chat.encode_prompt(record.prompt))
+        <= settings.max_prompt_tokens
+    )
+    drawn = balanced_prompts(
+        [record for record in records if fits(record)],
+        objectives,
+        settings.num_prompts,
+        seed=settings.seed,
+    )
+    if not drawn:
+        raise InputError(
+            f"no held-out prompt has at most {settings.max_prompt_tokens} tokens",
+            where="candidates.max_prompt_tokens",
+        )
+    return drawn
+
+
+def trace_stage(
+    run: Run,
+    heads: Heads,
+    composition: Composition,
+    prompts: Sequence[Record],
+    sampled: Sequence[Sampled],
+    features: Features,
+    settings: RunSettings,
+    provenance: Provenance,
+    *,
+    gold: Float[np.ndarray, "b n j"] | None = None,
+    units: tuple[str, ...] = (),
+) -> Traced:
+    """Traces every weighting; writes ``front.json`` and what it was made from.
+
+    Args:
+      run: Where to.
+      heads: Selector and judge.
+      composition: What selects.
+      prompts: Records whose prompts were answered.
+      sampled: Their candidates.
+      features: Of the candidates.
+      settings: How.
+      provenance: Where it comes from; sizes and seeds are added here.
+      gold: True rewards, where known: they are the judge, and the exact front is
+        traced.
+      units: Unit of each objective as judged.
+    """
+    with run.stage("front") as stage:
+        shape = (len(sampled), len(sampled[0].texts))
+        judged = gold
+        if judged is None:
+            columns = head_columns(heads.fitted.judge, features, shape)
+            units_of = calibrated_rewards(columns, heads.pool.objectives)
+            order = [heads.pool.objectives.index(o) for o in composition.objectives]
+            judged = units_of[..., order]
+        scored = score_candidates(
+            composition,
+            heads.fitted.selector,
+            prompts,
+            sampled,
+            features,
+            judged,
+            seed=settings.candidates.seed,
+        )
+        front = assemble_front(
+            scored.composition,
+            scored.candidates,
+            settings.front,
+            gold=gold is not None,
+            units=units,
+            provenance=replace(
+                provenance,
+                seeds=(
+                    settings.heads.seed,
+                    settings.candidates.seed,
+                    settings.front.seed,
+                ),
+                sizes={"prompts": shape[0], "candidates": shape[1]},
+                versions={"jax": jax.__version__, "numpy": np.__version__},
+            ),
+        )
+        examples = choose_examples(scored.composition, scored.candidates)
+        write_front(run.out / FRONT, front)
+        write_text(run.out / COMPOSITION, scored.composition.to_yaml())
+        write_text(run.out / CANDIDATES, candidate_lines(scored.candidates))
+        volume = front.hypervolume["best-of-n"].value
+        stage.remark = f"{len(front.points)} points, hypervolume {volume:.3g}"
+    return Traced(
+        front, scored.composition, scored.candidates, heads.evaluation, examples
+    )
+
+
+def config_hash(*settings: object) -> str:
+    """SHA-256 of resolved settings."""
+    return content_hash(*settings)
+
+
+def _first(features: Features, count: int) -> Features:
+    end = features.starts[count]
+    return Features(
+        features.values[:end],
+        features.lengths[:end],
+        features.starts[: count + 1],
+        features.layers,
+    )
+
+
+def _rest(features: Features, count: int) -> Features:
+    start = features.starts[count]
+    return Features(
+        features.values[start:],
+        features.lengths[start:],
+        features.starts[count:] - start,
+        features.layers,
+    )

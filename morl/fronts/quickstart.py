@@ -1,0 +1,232 @@
+"""The quickstart: a tiny language model of a world whose gold rewards are known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from morl.errors import InputError
+from morl.feedback import Message, Record
+from morl.fronts.pipeline import (
+    Run,
+    RunSettings,
+    Traced,
+    config_hash,
+    fit_stage,
+    sample_stage,
+    trace_stage,
+)
+from morl.fronts.sampling import Sampled
+from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
+from morl.models.chat import ChatTokenizer, EncodedRecord, train_chat_tokenizer
+from morl.models.language_model import (
+    LanguageModel,
+    load_language_model,
+    save_language_model,
+)
+from morl.models.loading import fingerprint
+from morl.pareto import Provenance
+from morl.rewards import Composition
+from morl.training.features import Progress
+from morl.training.language import LanguageSettings, train_language_model
+from morl.worlds import PreferenceWorld, preference_world
+
+MODEL = "model"
+UNITS = ("gold points",) * 3
+
+
+@dataclass(frozen=True)
+class QuickstartSettings:
+    """Sizes of the quickstart.
+
+    Args:
+      language: The tiny language model.
+      responses: Responses a prompt that it is trained on, packed into one row.
+      row_tokens: Tokens of such a row.
+      pairs: Noisy preference pairs, most of which label one objective.
+      noise: Share of labels that are flipped.
+      run: Heads, candidates and front.
+    """
+
+    language: LanguageSettings = LanguageSettings(
+        num_layers=3,
+        vocab_size=2048,
+        num_documents=4800,
+        batch_size=8,
+        learning_rate=5e-3,
+    )
+    responses: int = 6
+    row_tokens: int = 160
+    pairs: int = 3000
+    noise: float = 0.1
+    run: RunSettings = RunSettings(
+        heads=HeadSettings(
+            max_pairs=2000, layers=(-1,), layer=-1, pooling="sum", folds=3
+        ),
+        candidates=CandidateSettings(
+            num_prompts=96, num_samples=12, max_new_tokens=72, batch_prompts=24
+        ),
+        front=SweepSettings(betas=(0.1, 0.5)),
+    )
+
+
+def run_quickstart(
+    run: Run, composition: Composition, settings: QuickstartSettings, command: str
+) -> tuple[Traced, LanguageModel]:
+    """Trains the tiny model, fits heads to noisy preferences, traces the front.
+
+    Args:
+      run: Where to; a model that a run left there is used again.
+      composition: What selects; its objectives are the world's.
+      settings: Sizes.
+      command: For the provenance.
+
+    Returns:
+      The finished run and the tiny model.
+    """
+    world = preference_world()
+    model = language_stage(run, world, settings)
+    records = world.records(
+        settings.pairs, seed=settings.run.heads.seed, noise=settings.noise
+    )
+    heads = fit_stage(run, model, records, world.objectives, settings.run.heads)
+    prompts = held_out_prompts(world, settings.run.candidates)
+    sampled, features = sample_stage(
+        run, model, prompts, settings.run.candidates, settings.run.heads
+    )
+    provenance = Provenance(
+        config_hash=config_hash(repr(settings), composition.to_yaml()),
+        created_by="morl quickstart",
+        command=command,
+        model=f"{model.name} {model.fingerprint[:12]}",
+        judge="the world's gold rewards, which no head has seen",
+        data=(f"{settings.pairs} preference pairs of the embedded world",),
+    )
+    traced = trace_stage(
+        run,
+        heads,
+        composition,
+        prompts,
+        sampled,
+        features,
+        settings.run,
+        provenance,
+        gold=gold_rewards(world, prompts, sampled, composition),
+        units=UNITS,
+    )
+    return traced, model
+
+
+def language_stage(
+    run: Run, world: PreferenceWorld, settings: QuickstartSettings
+) -> LanguageModel:
+    """Trains the tiny language model, or loads the one that a run left."""
+    folder = run.cache / MODEL / config_hash(repr(settings))[:16]
+    with run.stage("language model", "steps") as stage:
+        if (folder / "config.json").exists():
+            try:
+                model = load_language_model(folder)
+                stage.remark = "trained before"
+                return replace(model, name="tiny")
+            except InputError as error:
+                stage.remark = f"{error}; trained again"
+        model, loss = train_tiny_model(
+            world, settings, folder=folder, progress=stage.progress
+        )
+        config = model.model.config
+        stage.remark += (
+            f"{config.num_layers} layers of width {config.width}, "
+            f"{config.vocab_size} tokens, {loss:.2f} nats a response token"
+        )
+    return model
+
+
+def train_tiny_model(
+    world: PreferenceWorld,
+    settings: QuickstartSettings,
+    *,
+    folder: Path,
+    progress: Progress | None = None,
+) -> tuple[LanguageModel, float]:
+    """Trains a tiny language model on the world's corpus and saves it.
+
+    Args:
+      world: Whose prompts and responses it learns, those of held-out wordings too.
+      settings: Sizes.
+      folder: Where the model is saved, as a Hugging Face folder.
+      progress: Called with steps done and in all.
+
+    Returns:
+      The model, and its mean loss over the last steps in nats a response token.
+    """
+    language = settings.language
+    prompts = [p for split in ("train", "test") for p in world.prompts(split)]
+    sample = [text for p in prompts[:400] for text in world.responses(p, 3, 0)]
+    chat = train_chat_tokenizer([*prompts, *sample], language.vocab_size)
+    rng = np.random.default_rng(language.seed)
+    rounds = -(-language.num_documents // len(prompts))
+    order = np.concatenate([rng.permutation(len(prompts)) for _ in range(rounds)])
+    documents = [
+        _row(chat, prompts[place], world, number, settings)
+        for number, place in enumerate(order[: language.num_documents])
+    ]
+    model, losses = train_language_model(chat, documents, language, progress=progress)
+    unsaved = LanguageModel("tiny", model, chat, "")
+    save_language_model(unsaved, folder)
+    saved = replace(unsaved, fingerprint=fingerprint([folder / "model.safetensors"]))
+    return saved, float(losses[-25:].mean())
+
+
+def held_out_prompts(
+    world: PreferenceWorld, settings: CandidateSettings
+) -> list[Record]:
+    """Prompts in wordings that no preference was given for."""
+    prompts = world.prompts("test")
+    rng = np.random.default_rng(settings.seed)
+    chosen = rng.permutation(len(prompts))[: settings.num_prompts]
+    return [
+        Record(
+            prompt=(Message("user", prompts[place]),),
+            responses=((Message("assistant", ""),),),
+            labels={},
+            source="preference_world",
+            id=f"test-{place}",
+        )
+        for place in sorted(chosen)
+    ]
+
+
+def gold_rewards(
+    world: PreferenceWorld,
+    prompts: Sequence[Record],
+    sampled: Sequence[Sampled],
+    composition: Composition,
+) -> Float[np.ndarray, "b n j"]:
+    """True rewards of all candidates, in the order of the composition's objectives."""
+    order = [world.objectives.index(name) for name in composition.objectives]
+    gold = [
+        world.gold(record.prompt[0].content, one.texts)
+        for record, one in zip(prompts, sampled, strict=True)
+    ]
+    return np.stack(gold)[..., order]
+
+
+def _row(
+    chat: ChatTokenizer,
+    prompt: str,
+    world: PreferenceWorld,
+    number: int,
+    settings: QuickstartSettings,
+) -> EncodedRecord:
+    """A prompt with as many of its responses as a row holds."""
+    texts = world.responses(prompt, settings.responses, number)
+    record = chat.encode_responses(prompt, texts, max_tokens=settings.row_tokens)
+    total, kept = len(record.prompt), 0
+    for response in record.responses:
+        total += len(response)
+        if total > settings.row_tokens:
+            break
+        kept += 1
+    return record._replace(responses=record.responses[:kept], own=record.own[:kept])
