@@ -10,6 +10,8 @@ from morl.models.chat import (
     train_chat_tokenizer,
 )
 from morl.models.config import TransformerConfig
+from morl.models.fetch import fetch_smollm2
+from morl.models.hub import fetch_hub
 from morl.models.language_model import (
     LanguageModel,
     load_language_model,
@@ -29,6 +31,8 @@ __all__ = [
     "TransformerConfig",
     "Truncation",
     "check_template",
+    "fetch_hub",
+    "fetch_smollm2",
     "load_chat_tokenizer",
     "load_language_model",
     "load_weights",

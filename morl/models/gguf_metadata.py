@@ -44,13 +44,13 @@ class _Cursor:
         self.position = end
         return chunk
 
-    def scalar(self, layout: str) -> Any:  # noqa: ANN401
+    def scalar(self, layout: str) -> Any:
         return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
     def string(self) -> str:
         return self.take(self.scalar("<Q")).decode()
 
-    def value(self, kind: int) -> Any:  # noqa: ANN401
+    def value(self, kind: int) -> Any:
         if kind == _STRING:
             return self.string()
         if kind == _ARRAY:

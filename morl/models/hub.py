@@ -53,7 +53,6 @@ def hugging_face(endpoint: str | None = None) -> Hub:
     """
     try:
         from huggingface_hub import HfApi, snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
         raise InputError(
             "needs huggingface_hub: install morl[hub]", where="morl fetch"
@@ -63,7 +62,8 @@ def hugging_face(endpoint: str | None = None) -> Hub:
         api = HfApi(endpoint=endpoint)
         try:
             info = api.model_info(repository, revision=revision, files_metadata=True)
-        except (HfHubHTTPError, OSError) as error:
+        # Which errors a network fault raises differs between versions of the client.
+        except Exception as error:
             raise InputError(
                 f"cannot be listed ({_first_line(error)})", where=repository
             ) from None
@@ -84,7 +84,7 @@ def hugging_face(endpoint: str | None = None) -> Hub:
                 allow_patterns=names,
                 endpoint=endpoint,
             )
-        except (HfHubHTTPError, OSError) as error:
+        except Exception as error:
             raise InputError(
                 f"cannot be downloaded ({_first_line(error)}); the same command goes "
                 "on where it stopped",

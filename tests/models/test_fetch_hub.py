@@ -163,6 +163,14 @@ def test_the_real_client_names_a_model_that_is_not_there(real_hub, tmp_path):
         fetch_hub("org/other", tmp_path, hub=real_hub)
 
 
+@pytest.mark.slow
+def test_a_hub_that_cannot_be_reached_is_an_input_error(server, tmp_path):
+    port = server.server_port
+    server.server_close()
+    with pytest.raises(InputError, match="org/name: cannot be listed"):
+        fetch_hub("org/name", tmp_path, hub=hugging_face(f"http://127.0.0.1:{port}"))
+
+
 def test_only_weights_configuration_and_tokenizer_are_taken(tmp_path):
     folder = fetch_hub("org/name", tmp_path, hub=local_hub(FILES))
     assert files(folder) == WANTED
