@@ -45,9 +45,11 @@ class Disguised(NamedTuple):
 
     def restore(self, text: str) -> str:
         """Puts the original characters back, also where a template escaped them."""
-        for stand_in, original in self.originals.items():
-            text = text.replace(stand_in, original)
-            text = text.replace(f"\\u{ord(stand_in):04x}", original)
+        for stand_in in self.originals.keys() & set(text):
+            text = text.replace(stand_in, self.originals[stand_in])
+        if "\\ue" in text or "\\uf" in text:
+            for stand_in, original in self.originals.items():
+                text = text.replace(f"\\u{ord(stand_in):04x}", original)
         return text
 
 
