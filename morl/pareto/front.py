@@ -35,8 +35,9 @@ class FrontPoint:
         there was no selector.
       kl: Mean KL divergence from the base policy in nats; None where not measured.
       seed: Seed of the candidates.
-      dominated: Whether another point of its front is at least as good in every
-        objective and better in one.
+      dominated: Whether another point of its method is at least as good in every
+        objective and better in one (:func:`morl.pareto.mark_dominated`): methods at
+        different KL are not set against each other by a flag.
       length: Mean response length in tokens.
       beta: KL weight of the tilt.
       n: Candidates a prompt.

@@ -14,10 +14,10 @@ from morl.pareto.host import hypervolume, non_dominated
 
 
 def mark_dominated(points: Sequence[FrontPoint]) -> tuple[FrontPoint, ...]:
-    """The same points with ``dominated`` set by their mean rewards, against all others.
+    """The same points with ``dominated`` set by their mean rewards, against each other.
 
     Args:
-      points: All points of a front, controls and base policy included.
+      points: The points of one method.
 
     Returns:
       The points in the same order; equal points do not dominate each other.

@@ -71,7 +71,11 @@ def draw_reward_kl(ax: Axes, front: Front, *, objective: int | None = None) -> N
     if front.base is None:
         raise InputError("found no point with role base", where="points")
     for method, style in method_styles(front).items():
-        points = [p for p in front.points if p.method == method and p.kl is not None]
+        points = [
+            p
+            for p in front.points
+            if p.method == method and p.kl is not None and p.role != "expert"
+        ]
         if not points:
             continue
         value, low, high = _gain_bounds(points, front.base, objective).T

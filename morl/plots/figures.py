@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from morl.pareto import Front
 from morl.plots.divergence import draw_reward_kl
-from morl.plots.fronts import draw_front, draw_panels, method_entries
-from morl.plots.parallel import draw_parallel
+from morl.plots.fronts import draw_front, draw_panels
+from morl.plots.legends import method_entries
+from morl.plots.parallel import draw_parallel, weight_entries
 from morl.plots.styles import GREY, SETTINGS
 from morl.storage import atomic_file
 
@@ -73,12 +74,20 @@ def parallel_figure(front: Front) -> Figure:
       A figure that belongs to the caller.
     """
     methods = front.methods
+    columns = min(2, len(methods))
+    rows = -(-len(methods) // columns)
+    width = 0.8 + 1.15 * len(front.objectives)
     with matplotlib.rc_context(SETTINGS):
-        size = (1.4 + 2.0 * len(front.objectives), 4.4 * len(methods))
+        size = (max(width * columns, 6.0), 0.8 + 3.3 * rows)
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(len(methods), 1, squeeze=False)[:, 0]
-        for ax, method in zip(axes, methods, strict=True):
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for ax, method in zip(axes, methods, strict=False):
             draw_parallel(ax, front, method=method)
+        for ax in axes[len(methods) :]:
+            ax.remove()
+        figure.legend(
+            handles=weight_entries(front), loc="outside lower center", ncols=2
+        )
     return _shown(figure)
 
 

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from morl.errors import InputError
 from morl.pareto import (
@@ -18,9 +17,9 @@ from morl.pareto import (
     non_dominated,
     rewards_of,
 )
+from morl.plots.legends import MANY, legend_handles, swept
 from morl.plots.styles import (
     BASE,
-    BLACK,
     EXACT,
     EXPERT,
     GREY,
@@ -29,12 +28,11 @@ from morl.plots.styles import (
     method_styles,
 )
 
-MANY = 24
 HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 PROJECTION_NOTE = (
     "Each panel is a projection onto two of {count} objectives: a point below a "
     "staircase may still be\nnon-dominated through the objectives that the panel "
-    "leaves out (small faint markers are dominated in all {count})."
+    "leaves out (faint markers are dominated in all {count})."
 )
 
 
@@ -83,32 +81,31 @@ def _bars(ax: Axes, points: Sequence[FrontPoint], x: int, y: int, color: str) ->
 
 
 def _marks(ax: Axes, front: Front, style: Style, x: int, y: int) -> None:
-    """Markers of a method: hollow where tied, small and faint where dominated.
+    """Markers of a method: hollow where tied, small off its staircase in this panel.
 
-    A tie counts here among points of the same method: which of a sweep's weightings
-    are told apart is what the figure shows.
+    Small ones are faint too where the method dominates them in all objectives. A tie
+    counts here among points of the same method: which of a sweep's weightings are told
+    apart is what the figure shows.
     """
-    own = {i for i, p in enumerate(front.points) if p.method == style.label}
-    size = 5.0 if len(own) <= MANY else 4.0
-    for dominated, tied in product((True, False), repeat=2):
-        group = [
-            front.points[i].rewards
-            for i in sorted(own)
-            if front.points[i].dominated is dominated
-            and bool(own.intersection(front.points[i].ties)) is tied
-        ]
-        if group:
-            at = np.array(group)
+    own = swept(front, style.label)
+    points = [front.points[i] for i in own]
+    at = rewards_of(points)[:, [x, y]] if points else np.zeros((0, 2))
+    bounds = non_dominated(at)
+    faint = np.array([point.dominated for point in points], bool)
+    tied = np.array([not own.isdisjoint(point.ties) for point in points], bool)
+    full = 5.0 if len(own) <= MANY else 4.0
+    for large, pale, hollow in product((False, True), (True, False), (True, False)):
+        group = at[(bounds == large) & (faint == pale) & (tied == hollow)]
+        if len(group):
             ax.plot(
-                at[:, x],
-                at[:, y],
+                *group.T,
                 style.marker,
-                ms=0.65 * size if dominated else size,
-                mew=0.6 if dominated else 1.0,
+                ms=full if large else 0.6 * full,
+                mew=1.0 if large else 0.6,
                 mec=style.color,
-                mfc="white" if tied else style.color,
-                alpha=0.5 if dominated else 1.0,
-                zorder=3 if dominated else 4,
+                mfc="white" if hollow else style.color,
+                alpha=0.35 if pale else 1.0 if large else 0.75,
+                zorder=4 if large else 3,
             )
 
 
@@ -172,7 +169,7 @@ def draw_projection(ax: Axes, front: Front, x: int, y: int) -> None:
     if front.exact is not None:
         _stairs(ax, front.exact.points, front, EXACT, x, y)
     for method, style in styles.items():
-        points = [p for p in front.points if p.method == method]
+        points = [front.points[i] for i in sorted(swept(front, method))]
         _bars(ax, points, x, y, style.color)
         _marks(ax, front, style, x, y)
         if method in front.methods:
@@ -180,73 +177,6 @@ def draw_projection(ax: Axes, front: Front, x: int, y: int) -> None:
     _landmarks(ax, front, x, y)
     ax.set_xlabel(axis_label(front, x))
     ax.set_ylabel(axis_label(front, y))
-
-
-def method_entries(front: Front) -> list[Line2D]:
-    """Legend entries for methods, with their KL, and for the base policy."""
-    entries = [
-        _entry(
-            style._replace(label=_label(front, method)), line=method in front.methods
-        )
-        for method, style in method_styles(front).items()
-    ]
-    if front.base is not None:
-        entries.append(_entry(BASE, line=False))
-    return entries
-
-
-def legend_handles(front: Front) -> list[Line2D]:
-    """Legend entries for what a front holds, the keys to its markers last."""
-    styles = method_styles(front)
-    entries = method_entries(front)
-    if front.exact is not None:
-        dashes = (0, (4, 2))
-        entries.append(
-            Line2D([], [], color=BLACK, ls=dashes, lw=1.1, label=EXACT.label)
-        )
-    if front.experts:
-        entries.append(_entry(EXPERT, line=False))
-    plus = Style(GREY, "+", "reference point of the hypervolume")
-    entries.append(_entry(plus, line=False))
-    if any(point.ties for point in front.points):
-        hollow = _entry(Style(GREY, "o", "hollow: tied within its method"), line=False)
-        hollow.set_markerfacecolor("white")
-        entries.append(hollow)
-    if any(point.dominated for point in front.points):
-        faint = _entry(Style(GREY, "o", "small: dominated by another"), line=False)
-        faint.set_markersize(3.2)
-        faint.set_alpha(0.5)
-        entries.append(faint)
-    if any(point.interval for point in front.points):
-        sizes = [sum(p.method == method for p in front.points) for method in styles]
-        dense = any(size > MANY for size in sizes)
-        text = "95% interval" + (", points on a staircase" if dense else "")
-        entries.append(Line2D([], [], color=GREY, alpha=0.65, lw=0.8, label=text))
-    return entries
-
-
-def _label(front: Front, method: str) -> str:
-    """A method's name, with the KL that buys its rewards."""
-    kl = [p.kl for p in front.points if p.method == method and p.kl is not None]
-    if not kl:
-        return method
-    low, high = f"{min(kl):.2f}", f"{max(kl):.2f}"
-    return f"{method} (KL {low if low == high else f'{low} to {high}'} nats)"
-
-
-def _entry(style: Style, *, line: bool) -> Line2D:
-    """A legend entry that looks like what it stands for."""
-    return Line2D(
-        [],
-        [],
-        color=style.color,
-        marker=style.marker,
-        ms=8 if style in (BASE, EXPERT) else 5,
-        mec=style.color,
-        ls="-" if line else "none",
-        lw=1.3,
-        label=style.label,
-    )
 
 
 def draw_front(ax: Axes, front: Front) -> None:

@@ -38,9 +38,11 @@ def draw_parallel(ax: Axes, front: Front, *, method: str | None = None) -> None:
     A line is coloured by its weighting: the mixture of the objectives' colours, so that
     a line of one pure colour weighs that objective alone. Those lines are drawn thick,
     with their 95% intervals, and the base policy dashed. Dominated points are faint.
+    All methods of a front are drawn to one scale.
 
     Args:
-      ax: Axes to draw on; its own frame, ticks and legend are replaced.
+      ax: Axes to draw on; its own frame, ticks and title are replaced. No legend is
+        added (:func:`weight_entries`).
       front: The front.
       method: Whose points; the first sweep where not given.
 
@@ -54,7 +56,7 @@ def draw_parallel(ax: Axes, front: Front, *, method: str | None = None) -> None:
             f"found no point of {name!r}, methods are {front.methods}", where="method"
         )
     base = [front.base] if front.base else []
-    scale = _Scale([*points, *base])
+    scale = _Scale([*(p for p in front.points if p.role == "sweep"), *base])
     places = np.arange(float(len(front.objectives)))
     colors = weight_colors(weights_of(points))
     pure = (np.count_nonzero(weights_of(points), axis=1) == 1).tolist()
@@ -81,13 +83,7 @@ def draw_parallel(ax: Axes, front: Front, *, method: str | None = None) -> None:
         )
         _whiskers(ax, scale, point, places, BASE.color)
     _axes(ax, front, scale)
-    ax.legend(
-        handles=_legend(front, base=bool(base)),
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.08),
-        ncols=2,
-        title=f"{name}: lines coloured by weighting",
-    )
+    ax.set_title(name)
 
 
 def _whiskers(
@@ -134,19 +130,21 @@ def _axes(ax: Axes, front: Front, scale: _Scale) -> None:
     ax.set_ylim(-0.03, 1.03)
 
 
-def _legend(front: Front, *, base: bool) -> list[Line2D]:
-    """One entry an objective, one for mixtures, one for the base policy."""
+def weight_entries(front: Front) -> list[Line2D]:
+    """Legend entries: one an objective, one for mixtures, one for the base policy."""
     count = len(front.objectives)
     pure = weight_colors(np.eye(count))
     entries = [
-        Line2D([], [], color=color, lw=2.4, label=f"{name} alone, 95% interval")
+        Line2D(
+            [], [], color=color, lw=2.4, label=f"weight on {name} alone, 95% interval"
+        )
         for name, color in zip(front.objectives, pure, strict=True)
     ]
     middle = weight_colors(np.full((1, count), 1 / count))[0]
     entries.append(
-        Line2D([], [], color=middle, lw=1.0, label="equal weights; others in between")
+        Line2D([], [], color=middle, lw=1.0, label="equal weights; others lie between")
     )
-    if base:
+    if front.base is not None:
         entries.append(
             Line2D([], [], color=BASE.color, ls="--", marker="X", label=BASE.label)
         )

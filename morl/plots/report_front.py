@@ -45,7 +45,12 @@ def cards(front: Front) -> str:
     if front.methods:
         kept = [p for p in front.points if p.role == "sweep" and not p.dominated]
         swept = sum(p.role == "sweep" for p in front.points)
-        found.append((f"{len(kept)} of {swept}", "swept points are not dominated"))
+        found.append(
+            (
+                f"{len(kept)} of {swept}",
+                "swept points are not dominated within their method",
+            )
+        )
     items = "".join(f"<li><b>{esc(a)}</b><span>{esc(b)}</span></li>" for a, b in found)
     return f'<ul class="cards">{items}</ul>\n' if items else ""
 
@@ -109,8 +114,8 @@ def _methods_table(front: Front) -> str:
         ]
         rows.append(row)
     caption = (
-        "Hypervolume above the reference point. Dominated: by any other point of the "
-        "front, whatever its KL. Out of order: pairs of weightings with "
+        "Hypervolume above the reference point. Dominated: by a point of the same "
+        "method. Out of order: pairs of weightings with "
         "(w - w').(R - R') < 0, among those whose intervals separate; an exact optimum "
         "of the weighted reward, scored by itself, has none."
     )

@@ -52,7 +52,7 @@ class Style(NamedTuple):
 FAMILIES: Mapping[str, Sequence[tuple[str, str]]] = {
     "best-of-n": ((BLUE, "o"), (SKY, "h")),
     "tilt": ((VERMILLION, "s"), (ORANGE, "^"), (PURPLE, "D"), (YELLOW, "v")),
-    "noise": ((GREY, "x"), (GREY, "+"), (GREY, "1"), (GREY, "2")),
+    "noise": ((GREY, "x"),),
     "": ((GREEN, "P"), (PURPLE, "p"), (ORANGE, "<"), (SKY, ">"), (YELLOW, "H")),
 }
 BASE = Style(BLACK, "X", "base policy")

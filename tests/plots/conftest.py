@@ -94,7 +94,7 @@ class Bench:
         return list(points), np.stack(resamples, axis=1)
 
 
-def synthetic_front(num_objectives=3, *, seed=0, prompts=64, beta=0.5):
+def synthetic_front(num_objectives=3, *, seed=0, prompts=64, betas=(0.5,)):
     """A front of both methods on the protocol's lattice, with all that surrounds it."""
     bench = Bench(num_objectives, seed=seed, prompts=prompts)
     lattice = simplex_lattice(num_objectives, 10)
@@ -103,17 +103,27 @@ def synthetic_front(num_objectives=3, *, seed=0, prompts=64, beta=0.5):
     base, _ = bench.point(
         uniform, bench.heads, method="reference", weights=zeros, role="base"
     )
-    names = {"best-of-n": None, f"tilt beta={beta}": beta}
+    names = {"best-of-n": None, **{f"tilt beta={beta}": beta for beta in betas}}
     sweeps = {
         method: bench.sweep(lattice, bench.heads, method=method, role="sweep", beta=b)
         for method, b in names.items()
     }
     experts, _ = bench.sweep(
-        np.eye(num_objectives), bench.heads, method="expert best-of-n", role="expert"
+        np.eye(num_objectives), bench.heads, method="best-of-n", role="expert"
     )
-    noise, _ = bench.sweep(
-        lattice, bench.noise, method="noise best-of-n", role="control"
-    )
+    noise = [
+        point
+        for method, beta in names.items()
+        for point in mark_dominated(
+            bench.sweep(
+                lattice,
+                bench.noise,
+                method=f"noise {method}",
+                role="control",
+                beta=beta,
+            )[0]
+        )
+    ]
     exact, _ = bench.sweep(lattice, bench.gold, method="best-of-n", role="sweep")
     floor = np.array(base.rewards)
     peaks = np.array([p.rewards for p in experts])
@@ -127,11 +137,12 @@ def synthetic_front(num_objectives=3, *, seed=0, prompts=64, beta=0.5):
     }
     top = hypervolume(np.array([p.rewards for p in exact]), corner)
     bottom = hypervolume(floor[None], corner)
-    every = [base, *experts, *(p for ps, _ in sweeps.values() for p in ps), *noise]
+    swept = [point for found, _ in sweeps.values() for point in mark_dominated(found)]
+    every = [base, *experts, *swept, *noise]
     return Front(
         objectives=NAMES[:num_objectives],
         reference=tuple(corner.tolist()),
-        points=find_ties(mark_dominated(every)),
+        points=find_ties(every),
         hypervolume=volumes,
         exact=ExactFront(
             mark_dominated(exact),

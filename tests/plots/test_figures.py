@@ -8,7 +8,7 @@ from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
 
 from morl.errors import InputError
-from morl.pareto import Front, FrontPoint
+from morl.pareto import Front, FrontPoint, select
 from morl.plots import (
     draw_parallel,
     draw_reward_kl,
@@ -76,7 +76,7 @@ def test_parallel_coordinates_keep_the_order_within_an_objective(make_front):
     ax = Figure().subplots()
     draw_parallel(ax, record)
     heights = np.array([s[:, 1] for s in ax.collections[0].get_segments()])
-    rewards = np.array([p.rewards for p in record.points if p.method == "best-of-n"])
+    rewards = np.array([p.rewards for p in select(record.points, "best-of-n", "sweep")])
     for k in range(2):
         # Points that chose the same responses differ by an ulp, so compare values.
         order = np.argsort(rewards[:, k], kind="stable")

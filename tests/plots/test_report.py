@@ -167,7 +167,7 @@ def test_sections_appear_only_where_their_data_are_given(tmp_path):
 def test_the_control_has_its_verdict(make_front, tmp_path):
     front = make_front(2)
     words = Page(written(tmp_path, front)).words
-    assert "The control is sound: selection by noise heads (11 points)" in words
+    assert "The control is sound: selection by noise heads (22 points)" in words
     lifted = tuple(
         replace(
             p,
@@ -179,7 +179,7 @@ def test_the_control_has_its_verdict(make_front, tmp_path):
         for p in front.points
     )
     words = Page(written(tmp_path, replace(front, points=lifted))).words
-    assert "The control gains over the base policy in 22 of 22 comparisons" in words
+    assert "The control gains over the base policy in 44 of 44 comparisons" in words
     bare = replace(
         front,
         points=tuple(
