@@ -108,6 +108,7 @@ def test_equal_records_give_equal_bytes(tmp_path):
         write_jsonl(tmp_path / name, some)
     first, second = (tmp_path / n for n in ("a.jsonl.gz", "b.jsonl.gz"))
     assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes()[4:8] == bytes(4)  # the time in a gzip header, RFC 1952
     assert gzip.decompress(first.read_bytes()).count(b"\n") == 2
 
 
