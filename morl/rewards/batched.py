@@ -58,11 +58,11 @@ class BatchedSource:
         keys = [row_key((self.name, self.version, self.takes), r) for r in rows]
         known = cache.read_all(keys)
         asked = [index for index, key in enumerate(keys) if key not in known]
-        fresh = self._ask([rows[index] for index in asked])
-        for index, given in zip(asked, fresh, strict=True):
-            known[keys[index]] = given
-            cache.write(keys[index], given)
-        return scored_verdicts(self.name, [known[key] for key in keys])
+        answers = self._ask([rows[index] for index in asked])
+        fresh = dict(zip([keys[index] for index in asked], answers, strict=True))
+        cache.write_all(fresh)
+        every = known | fresh
+        return scored_verdicts(self.name, [every[key] for key in keys])
 
     def _ask(self, rows: list[Row]) -> list[Verdict]:
         """One verdict a row; the same failure for all where the call failed."""

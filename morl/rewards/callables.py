@@ -4,6 +4,7 @@ A function may be plain or async, slow, and unreliable. What it fails to score i
 *absent*, never 0, and the explanation of the row says why.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +62,15 @@ class CallableSource:
         known = {} if cache is None else cache.read_all(distinct)
         missing = [key for key in distinct if key not in known]
         calls = [Call(self.fn, _arguments(self.takes, distinct[k])) for k in missing]
+        lock = threading.Lock()
         with _progress(self.name, len(calls)) as bar:
 
             def keep(index: int, result: Any) -> None:
                 known[missing[index]] = given = verdict(result)
                 if cache is not None:
                     cache.write(missing[index], given)
-                bar.update()
+                with lock:
+                    bar.update()
 
             call_all(calls, self.limits, finished=keep)
         return scored_verdicts(self.name, [known[key] for key in keys])
@@ -151,5 +154,5 @@ def _arguments(takes: str, row: Row) -> tuple[Any, ...]:
 
 def _progress(name: str, total: int) -> "tqdm[Any]":
     return tqdm(
-        total=total, desc=name, unit="call", delay=PROGRESS_AFTER_SECONDS, disable=None
+        total=total, desc=name, unit="call", delay=PROGRESS_AFTER_SECONDS, mininterval=1
     )

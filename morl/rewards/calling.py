@@ -109,7 +109,8 @@ def call_all(
         hangs cannot be stopped, so its thread is left behind when its time is over.
       limits: How many at once, how long, how often.
       finished: Gets the place of a call and its result or :class:`Failure`, as soon as
-        it is known; called one at a time.
+        it is known; in threads, so that it may write to disk without holding up the
+        calls.
     """
     run_to_end(_call_all(iter(enumerate(calls)), limits, finished))
 
@@ -150,7 +151,8 @@ async def _call_all(
 ) -> None:
     async def work() -> None:
         for index, call in todo:
-            finished(index, await _try(call, limits))
+            result = await _try(call, limits)
+            await asyncio.to_thread(finished, index, result)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(limits.concurrency):

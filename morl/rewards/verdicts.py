@@ -2,7 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from morl.errors import InputError
 from morl.rewards.batch import Messages, Row, Scored, scored
 from morl.rewards.calling import Failure
 from morl.storage import content_hash, read_json, write_json
+
+WRITERS = 8
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +142,11 @@ class VerdictCache:
         content = {"score": given.score, "critique": given.critique}
         digest = content_hash(key, given.score, given.critique)
         write_json(self._path(key), {**content, "digest": digest})
+
+    def write_all(self, given: Mapping[str, Verdict]) -> None:
+        """Keeps several at once: most of the time is waiting for the disk."""
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(self.write, given.keys(), given.values()))
 
     def _path(self, key: str) -> Path:
         return Path(self.folder) / key[:2] / f"{key}.json"

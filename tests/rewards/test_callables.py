@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import math
+import signal
 import threading
 import time
 
@@ -18,6 +19,7 @@ from morl.feedback import Message
 from morl.rewards.batch import text_batch
 from morl.rewards.batched import batched_reward
 from morl.rewards.callables import CallableSource, callable_reward
+from morl.rewards.calling import run_to_end
 
 
 def batch_of(*responses, **columns):
@@ -532,3 +534,61 @@ def test_a_batched_function_is_asked_only_about_rows_not_in_the_cache(tmp_path):
 def test_a_batched_function_that_misses_a_column_says_so():
     with pytest.raises(InputError, match=r"j: takes \(completions, answer\).*'answer'"):
         batched_reward("j", lambda completions, answer: []).source.score(batch_of("a"))
+
+
+def test_an_interrupt_inside_a_running_loop_stops_the_calls_under_way():
+    cancelled = []
+
+    async def judge(prompt, response):
+        if response == "first":
+            await asyncio.sleep(0.05)
+            raise KeyboardInterrupt
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(response)
+            raise
+
+    async def notebook():
+        callable_reward("judge", judge).source.score(batch_of("first", "second"))
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(notebook())
+    assert cancelled == ["second"] and time.monotonic() - started < 20
+
+
+def test_waiting_interrupted_by_another_signal_cancels_the_work():
+    cancelled = threading.Event()
+
+    async def hang():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.set()
+
+    def interrupt(signum, frame):
+        raise KeyboardInterrupt
+
+    async def notebook():
+        before = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        try:
+            run_to_end(hang())
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(notebook())
+    assert cancelled.wait(10)
+
+
+def test_entries_are_written_side_by_side_without_holding_up_the_calls(tmp_path):
+    meter = Meter()
+    rows = [f"row {i}" for i in range(200)]
+    reward = callable_reward("judge", counting(meter), cache_dir=tmp_path)
+    reward.source.score(batch_of(*rows))
+    scored = reward.source.score(batch_of(*rows))
+    assert meter.calls == 200 and scored.present.all()
+    assert len(list(tmp_path.rglob("*.json"))) == 200

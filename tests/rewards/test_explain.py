@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from morl.errors import InputError
 from morl.rewards import (
     calibrate,
+    from_yaml,
     objective,
     objectives,
     rules,
@@ -223,6 +224,14 @@ def test_an_empty_batch_has_an_empty_matrix():
         helpful - rules.length("word"), text_batch([], []), {"helpful": []}
     )
     assert scores.rewards.shape == (0, 2) and scores.explanations == ()
+
+
+def test_sources_with_functions_are_saved_by_name_and_need_the_function_again():
+    reward = helpful + callable_reward("judge", judge, timeout=5.0, version="2")
+    text = reward.to_yaml()
+    assert from_yaml(text, sources={"judge": judge}) == reward
+    with pytest.raises(InputError, match=r"function 'judge'"):
+        from_yaml(text)
 
 
 # ------------------------------------------------------------------ presenting

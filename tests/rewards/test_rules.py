@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from morl.errors import InputError
 from morl.feedback import Message
-from morl.rewards import rules
+from morl.rewards import from_yaml, objectives, rules
 from morl.rewards.batch import TextBatch, text_batch
 from morl.rewards.objective import Reward, Source
 from morl.rewards.rules.answer import Answer, extract, normalise, parse_number
@@ -82,6 +82,13 @@ def test_only_what_the_assistant_wrote_is_scored(rule):
     assert (
         rule.source.score(mixed).explanations == rule.source.score(plain).explanations
     )
+
+
+@by_name
+def test_every_rule_is_saved_and_read_back_equal(rule):
+    (helpful,) = objectives("helpful")
+    composition = helpful - 0.5 * rule
+    assert from_yaml(composition.to_yaml()) == composition
 
 
 # ---------------------------------------------------------------------- length

@@ -145,15 +145,16 @@ def _check_terms(source: Lexicon) -> None:
 def _expression(
     terms: tuple[str, ...], texts: list[str], boundary: str
 ) -> re.Pattern[str]:
-    """Alternatives, longest first; boundaries only beside letters of a term."""
+    """Any of the terms, longer ones first, between boundaries."""
+    longest_first = sorted(terms, key=len, reverse=True)
+    # One boundary for all alternatives: most positions in a text then fail at once.
+    any_term = "|".join(
+        r"\s+".join(map(re.escape, term.split())) for term in longest_first
+    )
+    if boundary == "none":
+        return re.compile(any_term)
     letter = letter_class(*terms, *texts)
-    parts = []
-    for term in sorted(terms, key=len, reverse=True):
-        body = r"\s+".join(re.escape(word) for word in term.split())
-        before = rf"(?<!{letter})" if boundary == "word" else ""
-        after = rf"(?!{letter})" if boundary == "word" else ""
-        parts.append(f"{before}{body}{after}")
-    return re.compile("|".join(parts))
+    return re.compile(rf"(?<!{letter})(?:{any_term})(?!{letter})")
 
 
 def _reason(found: Counter[str], weights: Mapping[str, float]) -> str:
