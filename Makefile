@@ -25,13 +25,10 @@ install: $(STAMP)  ## Make .venv and install morl with what its tests need
 quickstart: $(STAMP)  ## A Pareto front of three objectives, from nothing, in minutes
 	$(BIN)/morl quickstart
 
-test: $(STAMP)  ## The whole test suite, doctests, examples and notebooks included
-	$(PYTEST)
-
-test-fast: $(STAMP)  ## The tests that take moments
+test: $(STAMP)  ## The test suite with doctests, in minutes; what is slow is in test-slow
 	$(PYTEST) -m "not slow"
 
-test-slow: $(STAMP)  ## The slow tests alone
+test-slow: $(STAMP)  ## Slow tests: real model and data, faults, examples, notebooks
 	$(PYTEST) -m slow
 
 lint: $(STAMP)  ## ruff and pyright

@@ -2,9 +2,11 @@
 
 from morl.assess.accuracy import (
     Accuracy,
+    Comparison,
     Difference,
     accuracy_difference,
     beats,
+    compare_accuracy,
     ordered,
     pair_accuracy,
 )
@@ -25,19 +27,21 @@ from morl.assess.calibration import (
 from morl.assess.console import render_cross_table, render_head_table
 from morl.assess.cross import CrossMatrix, cross_accuracy
 from morl.assess.outside import outside_accuracy
-from morl.assess.ranking import area_difference, area_under_roc, label_accuracy
+from morl.assess.ranking import area_under_roc, compare_areas, label_accuracy
 from morl.assess.tables import cross_rows, cross_table, head_table, label_row, verdict
 
 __all__ = [
     "Accuracy",
     "Calibration",
+    "Comparison",
     "CrossMatrix",
     "Difference",
     "Reliability",
     "accuracy_difference",
-    "area_difference",
     "area_under_roc",
     "beats",
+    "compare_accuracy",
+    "compare_areas",
     "cross_accuracy",
     "cross_rows",
     "cross_table",

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from morl.assess.resampling import (
+    Resampled,
     bounds,
     check_rows,
     mean_resamples,
@@ -45,6 +46,20 @@ class Difference(NamedTuple):
     high: float
 
 
+class Comparison(NamedTuple):
+    """A reward beside its baselines, on the same pairs and the same draws.
+
+    Attributes:
+      accuracy: Of the reward.
+      baselines: Of each baseline.
+      gains: The reward's accuracy less each baseline's.
+    """
+
+    accuracy: Accuracy
+    baselines: tuple[Accuracy, ...]
+    gains: tuple[Difference, ...]
+
+
 def ordered(margins: Float[np.ndarray, "*p"]) -> Float[np.ndarray, "*p"]:
     """1 where the better response is rewarded more, 0 where less, 1/2 where equally.
 
@@ -81,10 +96,8 @@ def pair_accuracy(
     References:
       Efron, Bootstrap Methods: Another Look at the Jackknife (1979).
     """
-    check_rows(margins, groups, name="margins")
-    low, high, num_prompts = _mean_bounds(ordered(margins), groups, seed)
-    value = float(np.mean(ordered(margins)))
-    return Accuracy(value, low, high, len(groups), num_prompts)
+    none = np.zeros((len(margins), 0))
+    return compare_accuracy(margins, none, groups, seed=seed).accuracy
 
 
 def accuracy_difference(
@@ -111,23 +124,71 @@ def accuracy_difference(
     Raises:
       InputError: There is no pair, or a margin is NaN.
     """
+    return compare_accuracy(margins, others[:, None], groups, seed=seed).gains[0]
+
+
+def compare_accuracy(
+    margins: Float[np.ndarray, " p"],
+    baselines: Float[np.ndarray, "p m"],
+    groups: Int[np.ndarray, " p"],
+    *,
+    seed: int = 0,
+) -> Comparison:
+    """:func:`pair_accuracy` and :func:`accuracy_difference` from one set of draws.
+
+    Args:
+      margins: Margins of the reward in question.
+      baselines: Margins of each baseline, a column each.
+      groups: The prompt of each pair, any integers.
+      seed: Of the bootstrap.
+
+    Returns:
+      The reward's accuracy, each baseline's, and the gain over each.
+
+    Raises:
+      InputError: There is no pair, or a margin is NaN.
+    """
     check_rows(margins, groups, name="margins")
-    check_rows(others, groups, name="others")
-    gain = ordered(margins) - ordered(others)
-    low, high, _ = _mean_bounds(gain, groups, seed)
-    return Difference(float(np.mean(gain)), low, high)
+    for column in baselines.T:
+        check_rows(column, groups, name="baselines")
+    right = ordered(np.column_stack([margins, baselines]))
+    resampled = resample_prompts(groups, seed=seed)
+    return comparison(
+        right.mean(axis=0), mean_resamples(right, resampled), len(groups), resampled
+    )
+
+
+def comparison(
+    shares: Float[np.ndarray, " m"],
+    resamples: Float[np.ndarray, "r m"],
+    count: int,
+    resampled: Resampled,
+) -> Comparison:
+    """The first share beside the others, with intervals from paired resamples.
+
+    Args:
+      shares: The share in question, then those of baselines.
+      resamples: The same in every resample.
+      count: What the shares are of.
+      resampled: The draws.
+
+    Returns:
+      The shares and the differences.
+    """
+    num_prompts = resampled.counts.shape[1]
+    low, high = bounds(resamples, num_prompts).tolist()
+    accuracies = [
+        Accuracy(*values, count, num_prompts)
+        for values in zip(shares.tolist(), low, high, strict=True)
+    ]
+    gains = shares[:1] - shares[1:]
+    low, high = bounds(resamples[:, :1] - resamples[:, 1:], num_prompts).tolist()
+    differences = [
+        Difference(*values) for values in zip(gains.tolist(), low, high, strict=True)
+    ]
+    return Comparison(accuracies[0], tuple(accuracies[1:]), tuple(differences))
 
 
 def beats(difference: Difference) -> bool:
     """Whether the whole interval of the difference lies above zero."""
     return difference.low > 0
-
-
-def _mean_bounds(
-    values: Float[np.ndarray, " p"], groups: Int[np.ndarray, " p"], seed: int
-) -> tuple[float, float, int]:
-    resampled = resample_prompts(groups, seed=seed)
-    num_prompts = resampled.counts.shape[1]
-    resamples = mean_resamples(values[:, None], resampled)
-    low, high = bounds(resamples, num_prompts)[:, 0]
-    return float(low), float(high), num_prompts

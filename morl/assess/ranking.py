@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from morl.assess.accuracy import Accuracy, Difference, pair_accuracy
-from morl.assess.resampling import Resampled, bounds, check_rows, resample_prompts
+from morl.assess.accuracy import Accuracy, Comparison, comparison, pair_accuracy
+from morl.assess.resampling import check_rows, resample_prompts
 from morl.errors import InputError
 
 
@@ -65,63 +65,54 @@ def area_under_roc(
     References:
       Hanley and McNeil, The meaning and use of the area under a ROC curve (1982).
     """
-    _check(scores, labels, groups, "scores")
-    resampled = resample_prompts(groups, seed=seed)
-    low, high = _bounds(_areas(scores, labels, resampled), resampled)
-    return Accuracy(
-        float(_area(scores, labels)), low, high, len(labels), resampled.counts.shape[1]
-    )
+    none = np.zeros((len(scores), 0))
+    return compare_areas(scores, none, labels, groups, seed=seed).accuracy
 
 
-def area_difference(
+def compare_areas(
     scores: Float[np.ndarray, " n"],
-    others: Float[np.ndarray, " n"],
+    baselines: Float[np.ndarray, "n m"],
     labels: Bool[np.ndarray, " n"],
     groups: Int[np.ndarray, " n"],
     *,
     seed: int = 0,
-) -> Difference:
-    """Area of the first scores less that of the second, over the same draws.
+) -> Comparison:
+    """Area of the scores, of each baseline, and the differences over the same draws.
 
     Args:
-      scores: The first.
-      others: The second, such as those of a baseline.
+      scores: The scores in question.
+      baselines: Scores of each baseline, a column each.
       labels: Whether each response is labelled "yes"; both kinds occur.
       groups: The prompt of each response, any integers.
       seed: Of the bootstrap.
 
     Returns:
-      The difference and its interval.
+      The areas and the gains.
 
     Raises:
       InputError: As :func:`area_under_roc`.
     """
-    _check(scores, labels, groups, "scores")
-    _check(others, labels, groups, "others")
+    if labels.all() or not labels.any():
+        raise InputError(
+            f"found {labels.sum()} of {len(labels)} labelled yes, expected both kinds",
+            where="labels",
+        )
+    check_rows(scores, groups, name="scores")
+    for column in baselines.T:
+        check_rows(column, groups, name="baselines")
     resampled = resample_prompts(groups, seed=seed)
-    gains = _areas(scores, labels, resampled) - _areas(others, labels, resampled)
-    value = _area(scores, labels) - _area(others, labels)
-    return Difference(float(value), *_bounds(gains, resampled))
-
-
-def _area(
-    scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]
-) -> np.floating:
-    return _weighted_areas(scores, labels, np.ones((1, len(labels))))[0]
+    draws = resampled.counts[:, resampled.prompt]
+    # The first row is the data as they are, the others their resamples.
+    weights = np.concatenate([np.ones_like(draws[:1]), draws])
+    columns = np.column_stack([scores, baselines]).T
+    areas = np.stack([_areas(column, labels, weights) for column in columns], axis=1)
+    return comparison(areas[0], areas[1:], len(labels), resampled)
 
 
 def _areas(
     scores: Float[np.ndarray, " n"],
     labels: Bool[np.ndarray, " n"],
-    resampled: Resampled,
-) -> Float[np.ndarray, " r"]:
-    return _weighted_areas(scores, labels, resampled.counts[:, resampled.prompt])
-
-
-def _weighted_areas(
-    scores: Float[np.ndarray, " n"],
-    labels: Bool[np.ndarray, " n"],
-    weights: np.ndarray,
+    weights: Int[np.ndarray, "r n"],
 ) -> Float[np.ndarray, " r"]:
     """Areas in which each response counts so often; NaN where a kind is not drawn."""
     order = np.argsort(scores, kind="stable")
@@ -135,24 +126,3 @@ def _weighted_areas(
     won = np.sum(yes * (below[:, first] + below[:, last]) / 2, axis=1)
     pairs = yes.sum(axis=1) * no.sum(axis=1)
     return np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0)
-
-
-def _bounds(
-    areas: Float[np.ndarray, " r"], resampled: Resampled
-) -> tuple[float, float]:
-    low, high = bounds(areas[:, None], resampled.counts.shape[1])[:, 0]
-    return float(low), float(high)
-
-
-def _check(
-    scores: Float[np.ndarray, " n"],
-    labels: Bool[np.ndarray, " n"],
-    groups: Int[np.ndarray, " n"],
-    name: str,
-) -> None:
-    check_rows(scores, groups, name=name)
-    if labels.all() or not labels.any():
-        raise InputError(
-            f"found {labels.sum()} of {len(labels)} labelled yes, expected both kinds",
-            where="labels",
-        )

@@ -70,7 +70,7 @@ def bounds(
 
     One prompt drawn again and again never varies: a bootstrap would report certainty.
     """
-    if num_prompts < 2:
+    if num_prompts < 2 or not resamples.shape[1]:
         return np.full((2, resamples.shape[1]), np.nan)
     return interval(resamples)
 

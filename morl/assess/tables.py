@@ -8,14 +8,14 @@ from jaxtyping import Bool, Float, Int
 
 from morl.assess.accuracy import (
     Accuracy,
+    Comparison,
     Difference,
-    accuracy_difference,
     beats,
-    pair_accuracy,
+    compare_accuracy,
 )
 from morl.assess.calibration import Calibration, label_calibration, pair_calibration
 from morl.assess.cross import CrossMatrix
-from morl.assess.ranking import area_difference, area_under_roc
+from morl.assess.ranking import compare_areas
 from morl.errors import InputError
 from morl.types import Names
 
@@ -69,16 +69,10 @@ def head_table(
         if not here.any():
             continue
         own, prompts = margins[here, place], groups[here]
-        others = {"length_baseline": length[here], "response_only": response_only[here]}
-        found = {
-            key: (
-                pair_accuracy(other, prompts, seed=seed),
-                accuracy_difference(own, other, prompts, seed=seed),
-            )
-            for key, other in others.items()
-        }
+        baselines = np.column_stack([length[here], response_only[here]])
+        found = compare_accuracy(own, baselines, prompts, seed=seed)
         rows.append(
-            _row(name, (data or {}).get(name), pair_accuracy(own, prompts, seed=seed))
+            _row(name, (data or {}).get(name, ""), found.accuracy)
             | _compared(found)
             | _calibrated(pair_calibration(own, seed=seed))
         )
@@ -117,17 +111,10 @@ def label_row(
     Raises:
       InputError: A number is NaN, or only one kind of label occurs.
     """
-    others = {"length_baseline": length, "response_only": response_only}
-    found = {
-        key: (
-            area_under_roc(other, labels, groups, seed=seed),
-            area_difference(logits, other, labels, groups, seed=seed),
-        )
-        for key, other in others.items()
-    }
-    area = area_under_roc(logits, labels, groups, seed=seed)
+    baselines = np.column_stack([length, response_only])
+    found = compare_areas(logits, baselines, labels, groups, seed=seed)
     return (
-        _row(objective, f"{data} (labels: area under ROC)".strip(), area)
+        _row(objective, f"{data} (labels: area under ROC)".strip(), found.accuracy)
         | _compared(found)
         | _calibrated(label_calibration(logits, labels, seed=seed))
     )
@@ -204,7 +191,7 @@ def _against_chance(low: float, high: float) -> str:
     return "not clearly different from chance"
 
 
-def _row(objective: str, data: str | None, accuracy: Accuracy) -> Row:
+def _row(objective: str, data: str, accuracy: Accuracy) -> Row:
     row: Row = {"objective": objective}
     if data:
         row["data"] = data
@@ -216,14 +203,16 @@ def _row(objective: str, data: str | None, accuracy: Accuracy) -> Row:
     }
 
 
-def _compared(found: Mapping[str, tuple[Accuracy, Difference]]) -> Row:
+def _compared(found: Comparison) -> Row:
     row: Row = {}
-    for key, (accuracy, gain) in found.items():
+    for key, accuracy, gain in zip(
+        BASELINES, found.baselines, found.gains, strict=True
+    ):
         row[key] = accuracy.value
         row[f"{key}_interval"] = _interval(accuracy.low, accuracy.high)
         row[f"{key}_gain"] = gain.value
         row[f"{key}_gain_interval"] = _interval(gain.low, gain.high)
-    gains = {BASELINES[key]: gain for key, (_, gain) in found.items()}
+    gains = dict(zip(BASELINES.values(), found.gains, strict=True))
     return row | {"verdict": verdict(gains)}
 
 

@@ -62,8 +62,8 @@ def inverse_frequencies(
     References:
       Sparck Jones (1972); smoothed as if one more text held every n-gram.
     """
-    texts = counts[np.flatnonzero(seen)]
-    frequency = np.bincount(texts.indices, minlength=counts.shape[1])
+    held = counts[np.flatnonzero(seen)] > 0
+    frequency = np.asarray(held.sum(axis=0))
     weights = 1 + np.log((1 + np.count_nonzero(seen)) / (1 + frequency))
     return np.where(frequency >= min_documents, weights, 0.0)
 

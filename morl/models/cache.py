@@ -49,16 +49,13 @@ class Continuations(NamedTuple):
 
 def prefill(
     model: Transformer, tokens: Int[Array, "p t"], lengths: Int[Array, " p"]
-) -> tuple[Float[Array, "d p"], Prompts]:
+) -> Prompts:
     """Runs prompts through the model and keeps their keys and values.
 
     Args:
       model: The transformer.
       tokens: Prompts, padded on the right; padding may hold anything.
-      lengths: Tokens of each prompt, at least 1.
-
-    Returns:
-      The final hidden state of each prompt's last token, and the cache.
+      lengths: Tokens of each prompt; may be 0.
     """
     batch, length = tokens.shape
     places = jnp.arange(length)
@@ -71,8 +68,7 @@ def prefill(
         heads = layer.heads(x, table, batch)
         kept.append(KeyValues(heads.keys, heads.values))
         x = layer.finish(x, attend(heads, allowed))
-    last = jnp.arange(batch) * length + lengths - 1
-    return model.norm(x[:, last]), Prompts(tuple(kept), lengths)
+    return Prompts(tuple(kept), lengths)
 
 
 def empty_continuations(

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from morl.errors import InputError
 
-POOLINGS = ("last", "mean")
+POOLINGS = ("last", "mean", "sum")
 
 
 class LinearHead(NamedTuple):
@@ -25,7 +25,8 @@ class Reading:
 
     Args:
       layer: Layers passed, from 1; the model's last layer is read after its final norm.
-      pooling: ``"last"``, the response's last token, or ``"mean"`` over its tokens.
+      pooling: ``"last"``, the response's last token; ``"mean"`` over the tokens that the
+        assistant wrote; or their ``"sum"``, which grows with length.
 
     Raises:
       InputError: The pooling is unknown or the layer is not positive.

@@ -95,6 +95,7 @@ def generate(
     """
     sampler = _sampler(temperature, top_k, top_p, min_p)
     _check(model, prompts, keys, max_new_tokens, num_samples)
+    stops = _stops(stop_ids, model.config.vocab_size)
     rows = _padded(len(prompts))
     lengths = np.ones(rows, np.int32)
     lengths[: len(prompts)] = [len(prompt) for prompt in prompts]
@@ -110,7 +111,7 @@ def generate(
         jnp.asarray(lengths),
         padded_keys,
         sampler,
-        jnp.asarray(tuple(stop_ids), jnp.int32),
+        stops,
         jnp.int32(count),
         max_new_tokens=max_new_tokens,
     )
@@ -129,10 +130,14 @@ def _generate(
     *,
     max_new_tokens: int,
 ) -> Generation:
-    """Prefill, then one token of every sequence a turn until all have stopped."""
+    """Prefill, then one token of every sequence a turn until all have stopped.
+
+    A prompt's last token is left to the first turn, so that every turn is alike: it
+    takes a token in and draws the next.
+    """
     num_sequences = keys.shape[0]
-    hidden, prompts = prefill(model, tokens, lengths)
-    hidden = jnp.repeat(hidden, num_sequences // lengths.shape[0], axis=1)
+    prompts = prefill(model, tokens, lengths - 1)
+    last = tokens[jnp.arange(lengths.shape[0]), lengths - 1]
 
     def sample(hidden: Float[Array, "d n"], step: Int[Array, ""]) -> Drawn:
         fresh = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, step)
@@ -164,15 +169,13 @@ def _generate(
     empty = Drawn(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), jnp.zeros(shape))
     start = _Progress(
         step=jnp.int32(0),
-        last=jnp.zeros(num_sequences, jnp.int32),
+        last=jnp.repeat(last, num_sequences // lengths.shape[0]),
         done=jnp.arange(num_sequences) >= count,
-        # The last token sampled is never fed back.
-        cache=empty_continuations(model, num_sequences, max(max_new_tokens - 1, 1)),
+        cache=empty_continuations(model, num_sequences, max_new_tokens),
         outputs=empty,
         mask=jnp.zeros(shape, bool),
     )
-    first = record(start, sample(hidden, start.step))
-    end = jax.lax.while_loop(unfinished, advance, first)
+    end = jax.lax.while_loop(unfinished, advance, start)
     outputs = end.outputs
     return Generation(
         outputs.token.T, end.mask.T, outputs.log_prob.T, outputs.sampled_log_prob.T
@@ -194,6 +197,17 @@ def _padded(size: int, least: int = 1) -> int:
     return power
 
 
+def _stops(stop_ids: Sequence[int], vocab_size: int) -> Int[Array, " e"]:
+    """Stop tokens, filled up with an id that none has, so that shapes are few."""
+    if outside := [stop for stop in stop_ids if not 0 <= stop < vocab_size]:
+        raise InputError(
+            f"found {outside[0]}, expected 0 to {vocab_size - 1}", where="stop_ids"
+        )
+    filled = np.full(_padded(len(stop_ids), 8), -1, np.int32)
+    filled[: len(stop_ids)] = stop_ids
+    return jnp.asarray(filled)
+
+
 def _sampler(
     temperature: float, top_k: int | None, top_p: float | None, min_p: float | None
 ) -> Sampler:
@@ -212,7 +226,7 @@ def _sampler(
     return Sampler(
         jnp.float32(temperature),
         None if top_k is None else jnp.int32(top_k),
-        None if top_p is None else jnp.float32(top_p),
+        None if top_p is None or top_p == 1 else jnp.float32(top_p),
         None if min_p is None else jnp.float32(min_p),
     )
 

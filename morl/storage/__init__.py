@@ -1,6 +1,6 @@
 """Files that are whole or absent, content hashes, and checked arrays."""
 
-from morl.storage.arrays import read_arrays, write_arrays
+from morl.storage.arrays import array_digest, read_arrays, write_arrays
 from morl.storage.files import (
     atomic_file,
     content_hash,
@@ -11,6 +11,7 @@ from morl.storage.files import (
 )
 
 __all__ = [
+    "array_digest",
     "atomic_file",
     "content_hash",
     "file_sha256",

@@ -14,7 +14,7 @@ from morl.storage.files import atomic_file
 DIGEST = "sha256"
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+def array_digest(arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, types, shapes and bytes, in the order of the names."""
     total = hashlib.sha256()
     for name in sorted(arrays):
@@ -38,7 +38,9 @@ def write_arrays(
     """
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic_file(path) as handle:
-        handle.write(save(whole, metadata={**(metadata or {}), DIGEST: _digest(whole)}))
+        handle.write(
+            save(whole, metadata={**(metadata or {}), DIGEST: array_digest(whole)})
+        )
 
 
 def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -61,7 +63,7 @@ def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]
             where=str(path),
         ) from None
     found = metadata.pop(DIGEST, None)
-    if found != _digest(arrays):
+    if found != array_digest(arrays):
         raise InputError(
             "content does not match its digest; delete it to compute it again",
             where=str(path),

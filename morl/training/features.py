@@ -19,13 +19,15 @@ from jaxtyping import Array, Float, Int
 
 from morl.errors import InputError
 from morl.models.chat import EncodedRecord
-from morl.models.heads import POOLINGS, Reading
+from morl.models.heads import Reading
 from morl.models.language_model import LanguageModel
 from morl.models.transformer import Transformer
 from morl.storage import content_hash, read_arrays, write_arrays
 
 BOUNDARIES = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1536, 2048)
 BATCH_TOKENS = 2048
+
+STORED = ("last", "mean")  # poolings on disk; a sum is the mean times the length
 
 Progress = Callable[[int, int], None]
 
@@ -52,12 +54,14 @@ class Features:
 
     Args:
       values: ``[responses, layers, poolings, d]`` float32, responses of all records one
-        after the other; poolings in the order of :data:`morl.models.heads.POOLINGS`.
+        after the other; poolings in the order of :data:`STORED`.
+      lengths: ``[responses]``, tokens that the assistant wrote.
       starts: ``[records + 1]``, where each record's responses begin.
       layers: Layers read, in order.
     """
 
     values: Float[np.ndarray, "responses l p d"]
+    lengths: Int[np.ndarray, " responses"]
     starts: Int[np.ndarray, " records_1"]
     layers: tuple[int, ...]
 
@@ -72,8 +76,10 @@ class Features:
                 f"found {reading.layer}, extracted were {self.layers}",
                 where="reading.layer",
             )
-        layer = self.layers.index(reading.layer)
-        return self.values[:, layer, POOLINGS.index(reading.pooling)]
+        layer = self.values[:, self.layers.index(reading.layer)]
+        if reading.pooling == "sum":
+            return layer[:, STORED.index("mean")] * self.lengths[:, None]
+        return layer[:, STORED.index(reading.pooling)]
 
     def rows(
         self, records: Int[np.ndarray, " n"], responses: Int[np.ndarray, " n"]
@@ -136,7 +142,7 @@ def pooled_states(
       layers: Layers to read, from 1; the last is read after the final norm.
 
     Returns:
-      Features in float32, poolings in the order of ``POOLINGS``.
+      Features in float32, poolings in the order of ``STORED``.
     """
     depth = model.config.num_layers
     inner = tuple(layer for layer in layers if layer < depth)
@@ -219,10 +225,11 @@ def extract_features(
         if progress is not None:
             progress(done, total)
     width = language_model.model.config.width
-    empty = np.zeros((0, len(layers), len(POOLINGS), width), np.float32)
+    empty = np.zeros((0, len(layers), len(STORED), width), np.float32)
     counts = [len(record.responses) for record in records]
     values = np.concatenate([empty, *(known[key] for key in keys)])
-    return Features(values, np.cumsum([0, *counts]), layers)
+    lengths = [int(own.sum()) for record in records for own in record.own]
+    return Features(values, np.array(lengths, int), np.cumsum([0, *counts]), layers)
 
 
 def _record_key(record: EncodedRecord) -> str:

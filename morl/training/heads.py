@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from morl.losses import binary_cross_entropy, margin_bradley_terry
 from morl.models.heads import LinearHead
@@ -147,19 +147,23 @@ class CrossValidation(NamedTuple):
     Attributes:
       margins: ``[p, k]`` reward of the better response less that of the worse, by heads
         that did not see the pair's fold.
+      logits: ``[s, k]`` reward of each labelled response, likewise.
       l2: ``[k]`` penalty of the lowest out-of-fold loss.
       losses: ``[penalties, k]`` out-of-fold loss.
+      residual: Largest gradient norm that any fit was left with.
     """
 
     margins: Float[np.ndarray, "p k"]
+    logits: Float[np.ndarray, "s k"]
     l2: Float[np.ndarray, " k"]
     losses: Float[np.ndarray, "penalties k"]
+    residual: float
 
 
 def cross_validate(
     data: HeadData,
-    pair_folds: np.ndarray,
-    label_folds: np.ndarray,
+    pair_folds: Int[np.ndarray, " p"],
+    label_folds: Int[np.ndarray, " s"],
     *,
     num_folds: int,
     grid: tuple[float, ...] = L2_GRID,
@@ -167,45 +171,52 @@ def cross_validate(
 ) -> CrossValidation:
     """Fits every fold at every penalty, and reads each pair by heads that missed it.
 
-    The penalty is chosen on the same folds that are read; with a handful of penalties
-    and one number chosen an objective the optimism is far below the interval, but it
-    is not zero.
+    The penalty is chosen on the same folds that are read: one number out of a handful
+    an objective, so the optimism is small beside the interval, but it is not zero.
 
     Args:
       data: Pairs and labels.
-      pair_folds: ``[p]`` fold of each pair, by its prompt, in ``[0, num_folds)``.
-      label_folds: ``[s]`` fold of each label, by its prompt.
+      pair_folds: Fold of each pair, by its prompt, in ``[0, num_folds)``.
+      label_folds: Fold of each label, by its prompt.
       num_folds: Number of folds.
       grid: Penalties to try.
       margin: Nats of log-odds that a unit of strength asks for.
 
     Returns:
-      Margins at the chosen penalty, and the losses that chose it.
+      Readings at the chosen penalty, and the losses that chose it.
     """
-    num_pairs, num_objectives = data.pair_mask.shape
+    (num_pairs, num_objectives), num_labels = data.pair_mask.shape, len(data.labels)
     margins = np.zeros((len(grid), num_pairs, num_objectives), np.float32)
-    held = [WeightedSum(np.zeros(num_objectives), np.zeros(num_objectives))] * len(grid)
+    logits = np.zeros((len(grid), num_labels, num_objectives), np.float32)
+    missed: list[list[WeightedSum]] = [[] for _ in grid]
+    residual = 0.0
     for fold in range(num_folds):
-        seen = data._replace(
-            pair_mask=data.pair_mask & (pair_folds != fold)[:, None],
-            label_mask=data.label_mask & (label_folds != fold)[:, None],
-        )
-        unseen = data._replace(
-            pair_mask=data.pair_mask & (pair_folds == fold)[:, None],
-            label_mask=data.label_mask & (label_folds == fold)[:, None],
-        )
+        seen = _masked(data, pair_folds != fold, label_folds != fold)
+        unseen = _masked(data, pair_folds == fold, label_folds == fold)
         for index, penalty in enumerate(grid):
             fit = fit_heads(seen, jnp.full(num_objectives, penalty), margin=margin)
-            missed = head_loss(fit.head, unseen, margin=margin)
-            held[index] = jax.tree.map(
-                lambda a, b: a + np.asarray(b), held[index], missed
-            )
+            missed[index].append(head_loss(fit.head, unseen, margin=margin))
+            residual = max(residual, float(jnp.max(fit.residual)))
             gap = np.asarray((data.better - data.worse) @ fit.head.weight)
-            here = pair_folds == fold
-            margins[index, here] = gap[here]
-    losses = np.stack([np.asarray(total.mean) for total in held])
+            margins[index, pair_folds == fold] = gap[pair_folds == fold]
+            read = np.asarray(data.labelled @ fit.head.weight + fit.head.bias[None])
+            logits[index, label_folds == fold] = read[label_folds == fold]
+    losses = np.stack([_total(sums).mean for sums in missed])
     best = np.argmin(losses, axis=0)
-    chosen = margins[
-        best[None, :], np.arange(num_pairs)[:, None], np.arange(num_objectives)
-    ]
-    return CrossValidation(chosen, np.asarray(grid)[best], losses)
+    choose = lambda readings: np.take_along_axis(readings, best[None, None], axis=0)[0]
+    return CrossValidation(
+        choose(margins), choose(logits), np.asarray(grid)[best], losses, residual
+    )
+
+
+def _masked(
+    data: HeadData, pairs: Bool[np.ndarray, " p"], labels: Bool[np.ndarray, " s"]
+) -> HeadData:
+    return data._replace(
+        pair_mask=data.pair_mask & pairs[:, None],
+        label_mask=data.label_mask & labels[:, None],
+    )
+
+
+def _total(sums: list[WeightedSum]) -> WeightedSum:
+    return jax.tree.map(lambda *parts: np.sum(np.stack(parts), axis=0), *sums)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -97,9 +96,7 @@ def train_language_model(
     return nnx.merge(graph, carry[0]), np.concatenate(losses)
 
 
-def document_loss(
-    model: Transformer, batch: PackedBatch
-) -> WeightedSum:
+def document_loss(model: Transformer, batch: PackedBatch) -> WeightedSum:
     """Summed loss over the responses' tokens, and their number."""
     encoding = model(batch.tokens, batch.positions, batch.segments)
     logits = model.logits(encoding.hidden[:, :-1])
