@@ -31,7 +31,9 @@ def imported_rooms(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             top, _, rest = node.module.partition(".")
             if top == "morl":
-                yield from [rest.split(".")[0]] if rest else [n.name for n in node.names]
+                yield from (
+                    [rest.split(".")[0]] if rest else [n.name for n in node.names]
+                )
         elif isinstance(node, ast.Import):
             for name in node.names:
                 if name.name.startswith("morl."):

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import types
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -61,7 +61,7 @@ def settings_from(kind: type[T], value: object, where: str) -> T:
 def _dataclass(kind: type[T], value: object, where: str) -> T:
     if not isinstance(value, dict):
         raise InputError(f"found {_shown(value)}, expected keys", where=where)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in dataclasses.fields(cast(Any, kind))}
     hints = get_type_hints(kind)
     for key in value:
         if key not in fields:

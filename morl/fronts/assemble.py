@@ -161,7 +161,7 @@ class _Measure(NamedTuple):
         ]
 
     def _method(self, swept: Sweep, index: int, name: str, role: str) -> Measured:
-        judged = swept.judged[index]  # [w b j]
+        judged = np.asarray(swept.judged[index])  # [w b j]
         resampled = resampled_means(judged.transpose(1, 0, 2), self.counts)
         low, high = interval(resampled)
         mean = judged.mean(axis=1)

@@ -51,11 +51,12 @@ class QuickstartSettings:
     """
 
     language: LanguageSettings = LanguageSettings(
-        num_layers=3,
-        vocab_size=2048,
-        num_documents=4800,
+        width=192,
+        num_layers=2,
+        vocab_size=4096,
+        num_documents=6400,
         batch_size=8,
-        learning_rate=5e-3,
+        learning_rate=4e-3,
     )
     responses: int = 6
     row_tokens: int = 160
@@ -63,10 +64,14 @@ class QuickstartSettings:
     noise: float = 0.1
     run: RunSettings = RunSettings(
         heads=HeadSettings(
-            max_pairs=2000, layers=(-1,), layer=-1, pooling="sum", folds=3
+            max_pairs=1500, layers=(-1,), layer=-1, pooling="sum", folds=3
         ),
         candidates=CandidateSettings(
-            num_prompts=96, num_samples=12, max_new_tokens=72, batch_prompts=24
+            num_prompts=96,
+            num_samples=12,
+            max_new_tokens=72,
+            batch_prompts=48,
+            temperature=0.6,
         ),
         front=SweepSettings(betas=(0.1, 0.5)),
     )

@@ -27,10 +27,10 @@ class Sweep(NamedTuple):
       length: Expected response length, tokens.
     """
 
-    judged: Float[Array, "m w b j"]
-    selected: Float[Array, "m w b k"]
-    kl: Float[Array, "m w b"]
-    length: Float[Array, "m w b"]
+    judged: Float[Array | np.ndarray, "m w b j"]
+    selected: Float[Array | np.ndarray, "m w b k"]
+    kl: Float[Array | np.ndarray, "m w b"]
+    length: Float[Array | np.ndarray, "m w b"]
 
 
 @jax.jit

@@ -12,7 +12,9 @@ def next_token_loss(
     targets: Int[Array, "b t"],
     mask: Bool[Array, "b t"],
 ) -> WeightedSum:
-    r"""Negative log-likelihood :math:`-\sum_t \log \pi(y_t \mid y_{<t})` of the targets.
+    r"""Negative log-likelihood of the targets.
+
+    .. math:: -\sum_t \log \pi(y_t \mid y_{<t})
 
     Args:
       logits: Unnormalised log-probabilities of the token after each position.

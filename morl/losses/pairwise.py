@@ -45,7 +45,7 @@ def margin_bradley_terry(
     strength: Float[Array, "*batch n"],
     mask: Bool[Array, "*batch n"],
     *,
-    scale: float = 1.0,
+    scale: float | Float[Array, ""] = 1.0,
     weights: Float[Array, "*batch n"] | None = None,
 ) -> WeightedSum:
     r"""Bradley-Terry in which a stronger preference asks for a wider gap.

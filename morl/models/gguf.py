@@ -58,7 +58,7 @@ def open_gguf(path: Path) -> "GGUFReader":
         ) from None
 
 
-def gguf_field(reader: "GGUFReader", key: str, path: Path) -> Any:  # noqa: ANN401
+def gguf_field(reader: "GGUFReader", key: str, path: Path) -> Any:
     """The value under a key of the file's header.
 
     Raises:
@@ -89,7 +89,7 @@ def gguf_config(reader: "GGUFReader", path: Path) -> TransformerConfig:
                 where=f"{path}: {key}",
             )
 
-    def read(key: str) -> Any:  # noqa: ANN401
+    def read(key: str) -> Any:
         return gguf_field(reader, f"llama.{key}", path)
 
     heads, width = read("attention.head_count"), read("embedding_length")

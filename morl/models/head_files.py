@@ -50,7 +50,7 @@ def save_heads(folder: str | Path, heads: HeadSet) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     arrays = _arrays(heads.head)
-    ocp.save(beside / PARAMETERS, arrays)
+    ocp.save(str(beside / PARAMETERS), arrays)
     manifest = {
         "objectives": list(heads.objectives),
         "reading": asdict(heads.reading),
@@ -90,7 +90,9 @@ def load_heads(
             f"not a manifest of heads ({error!r} is missing)", where=where
         ) from None
     try:
-        arrays = {n: np.asarray(a) for n, a in ocp.load(folder / PARAMETERS).items()}
+        arrays = {
+            n: np.asarray(a) for n, a in ocp.load(str(folder / PARAMETERS)).items()
+        }
     except Exception as error:
         # Orbax raises whatever its readers do; all of it means an unreadable folder.
         raise InputError(

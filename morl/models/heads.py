@@ -25,8 +25,8 @@ class Reading:
 
     Args:
       layer: Layers passed, from 1; the model's last layer is read after its final norm.
-      pooling: ``"last"``, the response's last token; ``"mean"`` over the tokens that the
-        assistant wrote; or their ``"sum"``, which grows with length.
+      pooling: ``"last"``, the response's last token; ``"mean"`` over the tokens
+        that the assistant wrote; or their ``"sum"``, which grows with length.
 
     Raises:
       InputError: The pooling is unknown or the layer is not positive.

@@ -42,10 +42,10 @@ class PackedBatch(NamedTuple):
       own: 1 where the assistant wrote the token: what a mean is taken over.
     """
 
-    tokens: Int[np.ndarray, "b t"]
-    positions: Int[np.ndarray, "b t"]
-    segments: Int[np.ndarray, "b t"]
-    own: Int[np.ndarray, "b t"]
+    tokens: Int[Array | np.ndarray, "b t"]
+    positions: Int[Array | np.ndarray, "b t"]
+    segments: Int[Array | np.ndarray, "b t"]
+    own: Int[Array | np.ndarray, "b t"]
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,15 @@ def pooled_states(
     """
     depth = model.config.num_layers
     inner = tuple(layer for layer in layers if layer < depth)
-    encoding = model(batch.tokens, batch.positions, batch.segments, taps=inner)
+    tokens, positions, segments, own = map(jnp.asarray, batch)
+    encoding = model(tokens, positions, segments, taps=inner)
     states = dict(zip(inner, encoding.taps, strict=True)) | {depth: encoding.hidden}
     numbers = jnp.arange(1, num_responses + 1)
-    member = batch.segments[:, None, :] == numbers[None, :, None]  # [b r t]
-    places = jnp.arange(batch.tokens.shape[1])[None, None, :]
+    member = segments[:, None, :] == numbers[None, :, None]  # [b r t]
+    places = jnp.arange(tokens.shape[1])[None, None, :]
     last = jnp.max(jnp.where(member, places, -1), axis=-1)
     take_last = places == last[..., None]
-    written = member & (batch.own[:, None, :] > 0)
+    written = member & (own[:, None, :] > 0)
     count = jnp.sum(written, axis=-1, keepdims=True)
     take_mean = written / jnp.maximum(count, 1)
     shares = jnp.stack([take_last.astype(jnp.float32), take_mean], axis=2)

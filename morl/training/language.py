@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -98,9 +99,10 @@ def train_language_model(
 
 def document_loss(model: Transformer, batch: PackedBatch) -> WeightedSum:
     """Summed loss over the responses' tokens, and their number."""
-    encoding = model(batch.tokens, batch.positions, batch.segments)
+    tokens, positions, segments, own = map(jnp.asarray, batch)
+    encoding = model(tokens, positions, segments)
     logits = model.logits(encoding.hidden[:, :-1])
-    return next_token_loss(logits, batch.tokens[:, 1:], batch.own[:, 1:] > 0)
+    return next_token_loss(logits, tokens[:, 1:], own[:, 1:] > 0)
 
 
 def _config(
