@@ -75,6 +75,7 @@ class TextBatch:
     log_probs: Mapping[str, LogProbs] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Refuses columns that do not have one row a prompt."""
         n = len(self)
         arrays = {
             "tokens": self.tokens,
@@ -96,6 +97,7 @@ class TextBatch:
                 )
 
     def __len__(self) -> int:
+        """Number of rows."""
         return len(self.prompts)
 
     @property

@@ -41,6 +41,7 @@ class BatchedSource:
     version: str = ""
 
     def __post_init__(self) -> None:
+        """Refuses limits that cannot be kept."""
         check_takes(self.name, self.takes, ("text", "messages"))
         check_limits(self.limits, where=self.name)
 

@@ -43,6 +43,7 @@ class CallableSource:
     version: str = ""
 
     def __post_init__(self) -> None:
+        """Refuses limits that cannot be kept and a function that cannot be called."""
         check_takes(self.name, self.takes, TAKES)
         check_limits(self.limits, where=self.name)
         example = (None,) if self.takes == "row" else (None, None)

@@ -112,6 +112,7 @@ class Explanation:
         return asdict(self)
 
     def __str__(self) -> str:
+        """One table a response."""
         from morl.rewards.render import explanation_text
 
         return explanation_text(self)

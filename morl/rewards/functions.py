@@ -30,6 +30,7 @@ class ArraySource:
     of: str = "tokens"
 
     def __post_init__(self) -> None:
+        """Refuses an unknown input."""
         if self.of not in INPUTS:
             raise InputError(
                 f"found {self.of!r}, expected one of {', '.join(INPUTS)}",

@@ -90,6 +90,7 @@ class ImplicitSource:
     beta: float
 
     def __post_init__(self) -> None:
+        """Refuses a strength that is not positive."""
         if not 0 < self.beta < float("inf"):
             raise InputError(
                 f"found {self.beta}, expected a positive number",

@@ -99,4 +99,5 @@ def _penalty_cells(penalty: Penalty, blank: list[str]) -> list[Text]:
 
 
 def _shown(value: float | None) -> str:
-    return "absent" if value is None else f"{value:+.4g}"
+    # Adding 0 turns a negative zero into a plain one.
+    return "absent" if value is None else f"{value + 0.0:+.4g}"

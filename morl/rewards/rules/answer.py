@@ -33,6 +33,7 @@ class Answer:
     absolute: float = 1e-9
 
     def __post_init__(self) -> None:
+        """Refuses unknown places and negative tolerances."""
         unknown = [place for place in self.places if place not in PLACES]
         if unknown or not self.places:
             raise InputError(

@@ -22,6 +22,7 @@ class Length:
     unit: str = "token"
 
     def __post_init__(self) -> None:
+        """Refuses an unknown unit."""
         if self.unit not in UNITS:
             raise InputError(
                 f"found {self.unit!r}, expected one of {', '.join(UNITS)}",

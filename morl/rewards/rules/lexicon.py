@@ -28,6 +28,7 @@ class Lexicon:
     count: str = "occurrences"
 
     def __post_init__(self) -> None:
+        """Refuses unknown options and terms that cannot count."""
         allowed = {
             "case": (self.case, ("ignore", "match")),
             "boundary": (self.boundary, ("word", "none")),

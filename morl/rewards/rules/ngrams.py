@@ -17,6 +17,7 @@ class Distinct:
     n: int = 2
 
     def __post_init__(self) -> None:
+        """Refuses an order below 1."""
         _check_order(self.n, self.name)
 
     def score(self, batch: TextBatch) -> Scored:
@@ -42,6 +43,7 @@ class Repetition:
     n: int = 4
 
     def __post_init__(self) -> None:
+        """Refuses an order below 1."""
         _check_order(self.n, self.name)
 
     def score(self, batch: TextBatch) -> Scored:

@@ -27,6 +27,7 @@ class Regex:
     timeout: float = 1.0
 
     def __post_init__(self) -> None:
+        """Refuses a pattern that does not compile."""
         if self.mode not in MODES:
             raise InputError(
                 f"found {self.mode!r}, expected one of {', '.join(MODES)}",
