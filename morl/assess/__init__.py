@@ -28,7 +28,14 @@ from morl.assess.console import render_cross_table, render_head_table
 from morl.assess.cross import CrossMatrix, cross_accuracy
 from morl.assess.outside import outside_accuracy
 from morl.assess.ranking import area_under_roc, compare_areas, label_accuracy
-from morl.assess.tables import cross_rows, cross_table, head_table, label_row, verdict
+from morl.assess.tables import (
+    cross_rows,
+    cross_table,
+    head_table,
+    label_row,
+    report_rows,
+    verdict,
+)
 
 __all__ = [
     "Accuracy",
@@ -58,6 +65,7 @@ __all__ = [
     "reliability",
     "render_cross_table",
     "render_head_table",
+    "report_rows",
     "response_only_by_objective",
     "response_only_logits",
     "response_only_margins",

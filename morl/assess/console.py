@@ -1,15 +1,19 @@
-"""The tables of heads as a console shows them."""
+"""The tables of heads as a console of 80 columns shows them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from morl.assess.cross import CrossMatrix
+from morl.assess.tables import signed
 
 
 def render_head_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Accuracies beside their baselines, and the verdict in words.
+    """Accuracies beside their baselines, and below them the verdicts in words.
 
     Args:
       rows: From :func:`morl.assess.head_table` or :func:`morl.assess.label_row`.
@@ -17,26 +21,31 @@ def render_head_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     Returns:
       A table for ``rich.print``.
     """
+    verdicts = [f"{_name(row, ', ')}: {row['verdict']}." for row in rows]
+    notes = (
+        "Gain: the head less the baseline, over the same draws of prompts. ECE: "
+        "calibration error; in brackets what perfect calibration stays below in 95% "
+        "of data sets of this size."
+    )
     table = Table(
         title="Held-out accuracy [95% interval over prompts]",
-        caption="gain: the head less the baseline, on the same pairs; "
-        "ECE: calibration error (below its chance level: no evidence against)",
+        caption="\n".join([*map(escape, verdicts), notes]),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    for header in ("head", "pairs", "accuracy", "length", "response only"):
-        table.add_column(header, justify="left" if header == "head" else "right")
-    for header in ("ECE (chance)", "Brier"):
+    table.add_column("head")
+    for header in ("pairs", "accuracy", "length", "response only", "ECE"):
         table.add_column(header, justify="right")
-    table.add_column("verdict")
     for row in rows:
-        name = row["objective"]
+        error, chance = row["calibration_error"], row["calibration_chance"]
         table.add_row(
-            f"{name}\n{row['data']}" if row.get("data") else name,
+            escape(_name(row, "\n")),
             f"{row['pairs']}",
             _bounded(row["accuracy"], row["interval"]),
             *(_baseline(row, key) for key in ("length_baseline", "response_only")),
-            f"{row['calibration_error']:.3f} ({row['calibration_chance']:.3f})",
-            f"{row['brier']:.3f}",
-            row["verdict"],
+            f"{error:.3f}\n({chance:.3f})",
+            end_section=True,
         )
     return table
 
@@ -45,33 +54,35 @@ def render_cross_table(matrix: CrossMatrix) -> Table:
     """Which pairs each head orders: rows are heads, columns sets of pairs."""
     table = Table(
         title="Share of pairs ordered as labelled [95% interval over prompts]",
-        caption="0.5 is chance; below it the head prefers the worse response",
+        caption="0.5 is chance; below it the head prefers the worse response.",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("head")
     for column, count in zip(matrix.columns, matrix.pairs, strict=True):
-        table.add_column(f"{column} ({count} pairs)", justify="right")
+        table.add_column(f"{escape(column)}\n{count} pairs", justify="right")
     for i, head in enumerate(matrix.heads):
         cells = zip(matrix.value[i], matrix.low[i], matrix.high[i], strict=True)
-        table.add_row(
-            head,
-            *(
-                "-" if value != value else _bounded(value, (low, high))
-                for value, low, high in cells
-            ),
+        shown = (
+            "-" if np.isnan(value) else _bounded(value, None if np.isnan(low) else span)
+            for value, low, high in cells
+            for span in [(low, high)]
         )
+        table.add_row(escape(head), *shown)
     return table
 
 
+def _name(row: Mapping[str, Any], between: str) -> str:
+    data = row.get("data")
+    return f"{row['objective']}{between}{data}" if data else row["objective"]
+
+
 def _baseline(row: Mapping[str, Any], key: str) -> str:
-    gain = row[f"{key}_gain"]
-    shown = _bounded(gain, row[f"{key}_gain_interval"], sign="+")
-    return f"{_bounded(row[key], row[f'{key}_interval'])}\ngain {shown}"
+    gain = signed(row[f"{key}_gain"], row[f"{key}_gain_interval"], between="\n")
+    return f"{row[key]:.3f}\ngain {gain}"
 
 
-def _bounded(value: float, interval: Sequence[float] | None, *, sign: str = "") -> str:
-    """A number with its interval, escaped for rich; a dash for unknown bounds."""
-    if interval is None or any(bound != bound for bound in interval):
-        return f"{value:{sign}.3f}"
-    low, high = interval
-    # A space keeps rich from reading the bounds as markup.
-    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+def _bounded(value: float, interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return f"{value:.3f}"
+    return f"{value:.3f}\n[{interval[0]:.3f}, {interval[1]:.3f}]"

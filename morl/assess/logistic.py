@@ -109,7 +109,7 @@ def _newton_step(
 def _inner(a: Float[np.ndarray, " v"], b: Float[np.ndarray, " v"]) -> float:
     """Inner product without BLAS.
 
-    Threads of BLAS spin on vectors of this size: where cores are shared, `np.dot` took
-    60 times as long as all else together.
+    Threads of BLAS spin on vectors of this size: where other work shares the cores,
+    a fit through ``np.dot`` takes ten times as long.
     """
     return float(np.einsum("v,v->", a, b))

@@ -1,6 +1,6 @@
 """Rows that say how good heads are, for JSON, the console and the report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,11 @@ def head_table(
       seed: Of the bootstrap.
 
     Returns:
-      Rows for :func:`json.dumps` and :func:`morl.plots.write_report`; an unknown
-      number is None, an interval two numbers or None. Objectives without pairs have no
-      row. ``..._gain`` is the head's accuracy less that of a baseline on the same
-      pairs; ``calibration_chance`` the error that perfect calibration stays below in
-      95 % of data sets of this size.
+      Rows for :func:`json.dumps` and :func:`report_rows`; an unknown number is None,
+      an interval two numbers or None. Objectives without pairs have no row.
+      ``..._gain`` is the head's accuracy less that of a baseline on the same pairs;
+      ``calibration_chance`` the error that perfect calibration stays below in 95 % of
+      data sets of this size.
 
     Raises:
       InputError: The names do not fit the margins, or a margin is NaN.
@@ -145,6 +145,43 @@ def verdict(gains: Mapping[str, Difference]) -> str:
         else "does not clearly beat"
     )
     return "; ".join(f"{words(gain)} {name}" for name, gain in gains.items())
+
+
+def report_rows(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The rows as the page shows them: each gain with its interval in one text.
+
+    Args:
+      rows: From :func:`head_table` and :func:`label_row`.
+
+    Returns:
+      Rows for :func:`morl.plots.write_report`, in which every key is a column.
+    """
+    keep = lambda key: "_gain" not in key
+    return [
+        {key: value for key, value in row.items() if keep(key) and key != "verdict"}
+        | {
+            f"gain_over_{key.removesuffix('_baseline')}": signed(
+                row[f"{key}_gain"], row[f"{key}_gain_interval"]
+            )
+            for key in BASELINES
+        }
+        | {"verdict": row["verdict"]}
+        for row in rows
+    ]
+
+
+def signed(
+    value: float, interval: Sequence[float] | None, *, between: str = " "
+) -> str:
+    """A difference with its sign, and its interval.
+
+    Examples:
+      >>> signed(0.02, [-0.011, 0.05])
+      '+0.020 [-0.011, 0.050]'
+    """
+    if interval is None:
+        return f"{value:+.3f}"
+    return f"{value:+.3f}{between}[{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def cross_table(matrix: CrossMatrix) -> dict[str, dict[str, float | None]]:
