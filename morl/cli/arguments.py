@@ -1,7 +1,9 @@
 """From argv to settings: an optional YAML file first, then dotted overrides."""
 
 import dataclasses
+import inspect
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,14 +15,17 @@ from morl.cli.config import read_yaml, settings_from
 from morl.errors import InputError
 
 T = TypeVar("T")
+WIDTH = 80
 
 
-def parse(kind: type[T], argv: Sequence[str], *, prog: str, default: T) -> T:
+def parse(
+    kind: type[T], argv: Sequence[str], *, prog: str, default: T | None = None
+) -> T:
     """Settings from command-line flags alone; ``--help`` explains every one."""
     return tyro.cli(
         kind,
         prog=prog,
-        default=default,
+        default=tyro.MISSING_NONPROP if default is None else default,
         args=list(argv),
         description=_description(kind),
     )
@@ -74,4 +79,8 @@ def _plain(value: Any) -> Any:
 
 
 def _description(kind: type) -> str:
-    return (kind.__doc__ or "").split("\n\n    Args:")[0]
+    """The docstring up to its arguments, wrapped as the options below it are."""
+    text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")[0]
+    return "\n\n".join(
+        textwrap.fill(" ".join(part.split()), WIDTH) for part in text.split("\n\n")
+    )
