@@ -4,7 +4,7 @@ Functions here take compositions and return changed copies.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from morl.errors import InputError
 from morl.rewards import consistency
@@ -83,7 +83,7 @@ def when(
     return checked(replace(whole, columns=(replace(column, gate=gate),)))
 
 
-def through(whole: Composition, transforms: tuple[Transform, ...]) -> Composition:
+def through(whole: Composition, transforms: tuple[Any, ...]) -> Composition:
     """A lone reward after ``transforms``."""
     column = lone_column(whole)
     if column is None:

@@ -51,17 +51,19 @@ class Calibration:
 
     def apply(
         self,
-        rewards: Float[Array, "*batch g k"],
-        present: Bool[Array, "*batch g k"],
-        reference: Float[Array, "*batch n k"] | None = None,
-        reference_present: Bool[Array, "*batch n k"] | None = None,
-    ) -> Float[Array, "*batch g k"]:
+        rewards: Float[Array, "*batch k"],
+        present: Bool[Array, "*batch k"],
+        reference: Float[Array, "*samples k"] | None = None,
+        reference_present: Bool[Array, "*samples k"] | None = None,
+    ) -> Float[Array, "*batch k"]:
         """Scores of responses in the units of the reference policy.
 
         Args:
-          rewards: Scores of ``g`` responses a prompt, in the order of ``names``.
+          rewards: Scores ``[..., g, k]`` of ``g`` responses a prompt, in the order of
+            ``names``.
           present: Which are there; the others may hold NaN.
-          reference: Scores of the reference policy's responses to the same prompts;
+          reference: Scores ``[..., n, k]`` of the reference policy's responses to the
+            same prompts;
             the group itself where not given, which is right where the group was
             sampled from the reference policy.
           reference_present: Which of those are there; all where not given.
@@ -114,9 +116,13 @@ class Calibration:
         """The best value that the reference policy reached."""
         return self._table(name)[-1 if direction == "maximize" else 0]
 
-    def _table(self, name: str) -> Float[Array, " p"]:
+    def check_name(self, name: str) -> None:
+        """Refuses a reward that was not calibrated."""
         if name not in self.names:
             raise unknown_name(name, self.names, where="calibration")
+
+    def _table(self, name: str) -> Float[Array, " p"]:
+        self.check_name(name)
         return jnp.asarray(self.quantiles)[:, self.names.index(name)]
 
     def __eq__(self, other: object) -> bool:

@@ -6,8 +6,9 @@ multipliers or temperatures never recompile anything.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,9 @@ from morl.rewards.schedule import (
 )
 from morl.rewards.table import formula, table
 from morl.rewards.transforms import State, Transform
+
+if TYPE_CHECKING:
+    from morl.rewards.explain import Explanation
 
 
 class UncalibratedWarning(UserWarning):
@@ -230,17 +234,18 @@ class Composition(Term):
 
     def units(
         self,
-        rewards: Float[Array, "*batch g k"],
-        present: Bool[Array, "*batch g k"],
-        reference: Float[Array, "*batch n k"] | None = None,
-    ) -> Float[Array, "*batch g k"]:
+        rewards: Float[Array, "*batch k"],
+        present: Bool[Array, "*batch k"],
+        reference: Float[Array, "*samples k"] | None = None,
+    ) -> Float[Array, "*batch k"]:
         """Scores of heads in the units of the calibration; as they are without one.
 
         Args:
-          rewards: Scores of ``g`` responses a prompt, in the order of :attr:`names`.
+          rewards: Scores ``[..., g, k]`` of ``g`` responses a prompt, in the order of
+            :attr:`names`; any ``[..., k]`` without a calibration.
           present: Which are there.
-          reference: Scores of the reference policy's responses to the same prompts;
-            the group itself where not given.
+          reference: Scores ``[..., n, k]`` of the reference policy's responses to the
+            same prompts; the group itself where not given.
         """
         if self.calibration is None:
             return rewards
@@ -332,6 +337,25 @@ class Composition(Term):
         by_name = {slot.name: slot.coefficient for slot in steered}
         return jnp.stack([value_at(by_name[name], step) for name in self.objectives])
 
+    def explain(
+        self,
+        rewards: Float[Array | np.ndarray, "n k"],
+        present: Bool[Array | np.ndarray, "n k"],
+        *,
+        texts: Sequence[str] = (),
+        weights: Float[Array, " m"] | None = None,
+        state: State = None,
+    ) -> "Explanation":
+        """What each reward adds to the utility of each response.
+
+        See :func:`morl.rewards.explain.explain`.
+        """
+        from morl.rewards.explain import explain
+
+        return explain(
+            self, rewards, present, texts=texts, weights=weights, state=state
+        )
+
     # Comparing --------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
@@ -351,6 +375,7 @@ class Composition(Term):
 
     def _check(self, rewards: Array, present: Array) -> None:
         consistency.check_columns(self.names, rewards, present)
+        consistency.check_percentiles(self)
         across = consistency.compared_across_prompts(self)
         if across:
             warnings.warn(

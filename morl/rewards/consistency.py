@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from morl import scalarize
 from morl.errors import InputError
 from morl.rewards.expression import Scalarized, Slot, leaf_names, slots, walk
-from morl.rewards.gates import Condition
+from morl.rewards.gates import Condition, Percentile
 from morl.rewards.names import unknown_name
 from morl.rewards.objective import Reward
 from morl.rewards.schedule import Number
@@ -72,6 +72,19 @@ def check_columns(
         raise InputError(
             f"present has shape {present.shape}, rewards have {rewards.shape}"
         )
+
+
+def check_percentiles(composition: Composition) -> None:
+    """Refuses percentiles of the reference policy where nothing is known of it."""
+    for condition in composition.conditions:
+        if isinstance(condition.threshold, Percentile):
+            if composition.calibration is None:
+                raise InputError(
+                    "a percentile of the reference policy needs a calibration; use "
+                    "composition.calibrated(calibrate(...))",
+                    where=str(condition),
+                )
+            composition.calibration.check_name(condition.reward.name)
 
 
 def checked_weights(

@@ -163,7 +163,7 @@ def joined(sense: str, *conditions: Logic) -> Joined:
     return Joined(sense, tuple(parts))
 
 
-def conjunction(conditions: tuple[Logic, ...], where: str) -> Condition | Joined:
+def conjunction(conditions: tuple[Any, ...], where: str) -> Condition | Joined:
     """All of ``conditions`` as one."""
     if not conditions:
         raise InputError("needs at least one condition", where=where)
@@ -226,6 +226,8 @@ def violation(
 
 def show_number(value: Threshold) -> str:
     """A number as people write it; anything else as it shows itself."""
-    if isinstance(value, Tracer) or not is_number(value):
+    if isinstance(value, Tracer):
+        return "<traced>"
+    if not is_number(value):
         return str(value)
     return f"{float(value):g}"

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from morl.errors import InputError
 from morl.rewards.expression import Scope, evaluate, number
 from morl.rewards.gates import Condition, Percentile, Truth, holds, violation
 from morl.rewards.schedule import Number
@@ -221,12 +220,6 @@ def threshold(composition: Composition, condition: Condition) -> Float[Array, ""
     """The threshold of a comparison as a number in raw units."""
     if not isinstance(condition.threshold, Percentile):
         return number(condition.threshold)
-    if composition.calibration is None:
-        raise InputError(
-            "a percentile of the reference policy needs a calibration; "
-            "use composition.calibrated(calibrate(...))",
-            where=str(condition),
-        )
     return composition.calibration.value_at(
         condition.reward.name, number(condition.threshold.q)
     )

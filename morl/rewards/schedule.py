@@ -29,10 +29,22 @@ class Schedule(Protocol):
         """The value at ``step``."""
         ...
 
+    def __mul__(self, factor: Number) -> Any:
+        """The schedule times a number; a reward takes the product itself."""
+        return scaled(self, factor) if is_number(factor) else NotImplemented
+
+    def __rmul__(self, factor: Number) -> Any:
+        """The schedule times a number."""
+        return scaled(self, factor) if is_number(factor) else NotImplemented
+
+    def __neg__(self) -> Any:
+        """The schedule with its sign changed."""
+        return scaled(self, -1.0)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Linear:
+class Linear(Schedule):
     """Built by :func:`linear`."""
 
     start: Number
@@ -48,7 +60,7 @@ class Linear:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Schedule):
     """Built by :func:`cosine`."""
 
     start: Number
@@ -64,7 +76,7 @@ class Cosine:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Piecewise:
+class Piecewise(Schedule):
     """Built by :func:`piecewise`."""
 
     boundaries: tuple[Number, ...]
@@ -80,7 +92,7 @@ class Piecewise:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Mixed:
+class Mixed(Schedule):
     """A sum of schedules and numbers, each times a number: what algebra leaves."""
 
     parts: tuple[Any, ...]

@@ -15,7 +15,7 @@ NAMES = ("helpful", "harmless")
 def scores(key):
     """Scores with a shift of its own for every prompt, as Bradley-Terry leaves them."""
     shift = 50 * jax.random.normal(key, (40, 1, 2))
-    spread = jnp.array([2.0, 0.1])
+    spread = jnp.array([[[2.0, 0.1]]])
     return shift + spread * jax.random.normal(jax.random.fold_in(key, 1), (40, 16, 2))
 
 
