@@ -36,7 +36,7 @@ def render_head_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
     table.add_column("head")
     for header in ("pairs", "accuracy", "length", "response only", "ECE"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for row in rows:
         error, chance = row["calibration_error"], row["calibration_chance"]
         table.add_row(

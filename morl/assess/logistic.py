@@ -35,8 +35,7 @@ def fit_logistic(
       The coefficients, at which no entry of the gradient exceeds 1e-6.
 
     Raises:
-      ArithmeticError: The optimum was not reached: without penalty, and with classes
-        that can be told apart without error, there is none.
+      ArithmeticError: The optimum was not reached; a number may not be finite.
 
     References:
       Nocedal and Wright, Numerical Optimization (2006), algorithm 7.1.

@@ -7,7 +7,12 @@ from tqdm import tqdm
 
 from morl.training.features import Progress
 
-OUT = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 120  # of tables where there is no terminal to ask
+OUT = Console(
+    highlight=False,
+    soft_wrap=True,
+    width=None if sys.stdout.isatty() else PIPE_WIDTH,
+)
 
 
 class Stages:

@@ -9,7 +9,17 @@ from rich.table import Table
 from morl.assess import render_cross_table, render_head_table
 from morl.cli.console import OUT
 from morl.fronts.evaluation import Evaluation
-from morl.pareto import Front, control_gains, select, vertex_gains
+from morl.pareto import (
+    Front,
+    control_gains,
+    intervals_of,
+    monotonicity_violations,
+    rewards_of,
+    select,
+    separated,
+    vertex_gains,
+    weights_of,
+)
 
 
 def print_heads(evaluation: Evaluation) -> None:
@@ -50,6 +60,15 @@ def print_front(front: Front) -> None:
             name = front.objectives[gain.objective]
             clear = "clear" if gain.clear else "within its interval"
             OUT.print(f"  {method}, {name} alone: {gain.gain:+.3f} {name} ({clear})")
+    for method in front.methods:
+        points = select(front.points, method, "sweep")
+        shown = intervals_of(points)
+        pairs = int(separated(shown).sum()) // 2
+        broken = monotonicity_violations(weights_of(points), rewards_of(points), shown)
+        OUT.print(
+            f"  {method}: (w - w').(R - R') < 0 in {len(broken)} of the {pairs} pairs "
+            "whose intervals separate"
+        )
     found = [
         gain
         for method in front.controls

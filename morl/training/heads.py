@@ -83,7 +83,7 @@ def fit_heads(
     data: HeadData,
     l2: Float[Array, " k"],
     *,
-    margin: float = 0.0,
+    margin: float | Float[Array, ""] = 0.0,
     num_steps: int = NUM_STEPS,
 ) -> HeadFit:
     r"""Fits K linear heads by full-batch L-BFGS on a convex loss.
