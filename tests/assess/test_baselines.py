@@ -216,7 +216,9 @@ def test_each_objective_has_a_model_of_its_own():
     objective = (np.arange(60) >= 30).astype(int)
     folds = np.arange(60) % 3
     found = response_only_by_objective(better, worse, objective, folds)
-    assert np.all(found > 0)
+    assert np.mean(found > 0) > 0.9
+    # What one likes the other rejects: a model of both could only be at chance.
+    assert abs(np.mean(response_only_margins(better, worse, folds) > 0) - 0.5) < 0.2
     alone = response_only_margins(better[30:], worse[30:], folds[30:])
     np.testing.assert_array_equal(found[30:], alone)
 
