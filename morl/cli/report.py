@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from morl.assess import report_rows
 from morl.fronts.pipeline import Run, Traced
 from morl.plots import front_figures, write_report
 
@@ -18,7 +19,7 @@ def report_stage(run: Run, traced: Traced, *, title: str) -> list[Path]:
             traced.front,
             title=title,
             composition_table=str(traced.composition),
-            head_table=traced.evaluation.rows,
+            head_table=report_rows(traced.evaluation.rows),
             cross_matrix=traced.evaluation.cross_matrix(),
             examples=traced.examples,
             stages=run.stages,

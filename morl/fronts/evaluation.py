@@ -102,6 +102,7 @@ def evaluate_heads(
         response_only=response_only_by_objective(
             texts(pairs.better), texts(pairs.worse), pairs.objective, folds
         ),
+        data=_sources(pool),
     )
     across = {
         name: [*pair_accuracy(fitted.across[here, place], groups[here])[:3]]
@@ -124,6 +125,16 @@ def evaluate_heads(
     )
 
 
+def _sources(pool: Pool) -> dict[str, str]:
+    """Where the pairs of each objective come from, and that they were held out."""
+    found = {}
+    for place, name in enumerate(pool.objectives):
+        rows = np.unique(pool.pairs.record_index[pool.pairs.objective == place])
+        names = dict.fromkeys(pool.records[row].source for row in rows)
+        found[name] = ", ".join(source for source in names if source)
+    return found
+
+
 def _label_rows(pool: Pool, fitted: Fitted) -> list[dict[str, Any]]:
     """A row for each objective whose single responses carry both kinds of label."""
     scores = pool.scores
@@ -134,8 +145,10 @@ def _label_rows(pool: Pool, fitted: Fitted) -> list[dict[str, Any]]:
         if len(np.unique(labels)) < 2:
             continue
         texts = [
-            response_text(pool.records[scores.record_index[row]].responses[0])
-            for row in here
+            response_text(pool.records[record].responses[response])
+            for record, response in zip(
+                scores.record_index[here], scores.response[here], strict=True
+            )
         ]
         records = scores.record_index[here]
         rows.append(

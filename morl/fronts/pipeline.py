@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -37,6 +37,7 @@ COMPOSITION = "composition.yaml"
 CANDIDATES = "candidates.jsonl"
 
 
+@runtime_checkable
 class Console(Protocol):
     """Where a run says what it does; nobody subclasses it."""
 

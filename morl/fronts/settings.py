@@ -112,6 +112,6 @@ class SweepSettings:
             )
 
 
-def _at_least(value: float, least: float, where: str) -> None:
+def _at_least(value: float | int, least: float | int, where: str) -> None:
     if not value >= least:
         raise InputError(f"found {value}, expected at least {least}", where=where)

@@ -245,11 +245,7 @@ def _check(
         )
     if len(set(names)) != len(names):
         raise InputError(f"names {names} repeat one", where="calibrate")
-    if centre != "mean" and not (isinstance(centre, float) and 0 < centre < 1):
-        raise InputError(
-            f"found {centre!r}, expected 'mean' or a quantile in (0, 1)",
-            where="calibrate centre",
-        )
+    checked_centre(centre, "calibrate centre")
     for name in keep:
         if name not in names:
             raise unknown_name(name, names, where="calibrate keep")
@@ -259,3 +255,14 @@ def _check(
         raise InputError(
             f"{', '.join(missing)}: no reference sample has a value", where="calibrate"
         )
+
+
+def checked_centre(centre: object, where: str) -> Centre:
+    """``"mean"`` or a quantile in (0, 1)."""
+    if centre == "mean":
+        return "mean"
+    if isinstance(centre, float) and 0 < centre < 1:
+        return centre
+    raise InputError(
+        f"found {centre!r}, expected 'mean' or a quantile in (0, 1)", where=where
+    )

@@ -71,11 +71,28 @@ def as_mapping(
     return data
 
 
+def as_choice(value: Plain, allowed: tuple[str, ...], where: str) -> str:
+    """One of the words that are allowed."""
+    if value not in allowed:
+        raise InputError(
+            f"found {brief(value)}, expected one of {', '.join(allowed)}", where=where
+        )
+    return value
+
+
 def as_list(data: Plain, where: str) -> list[Plain]:
     """A list."""
     if not isinstance(data, list):
         raise InputError(f"found {brief(data)}, expected a list", where=where)
     return data
+
+
+def as_texts(data: Plain, where: str) -> tuple[str, ...]:
+    """A list of text."""
+    for value in as_list(data, where):
+        if not isinstance(value, str):
+            raise InputError(f"found {brief(value)}, expected text", where=where)
+    return tuple(data)
 
 
 def as_numbers(data: Plain, where: str) -> list[float]:

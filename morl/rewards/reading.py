@@ -3,21 +3,28 @@
 import numpy as np
 
 from morl.errors import InputError
-from morl.rewards.calibration import PERCENTILES, Calibration
+from morl.rewards.calibration import PERCENTILES, Calibration, checked_centre
 from morl.rewards.composition import Composition
-from morl.rewards.expression import (
-    RENORMALIZE,
-    leaf_names,
-)
+from morl.rewards.expression import ABSENT, RENORMALIZE, leaf_names
 from morl.rewards.gates import (
     Condition,
     Constraint,
 )
 from morl.rewards.named import Functions, Known, read_factor
-from morl.rewards.plain import Plain, as_list, as_mapping, as_numbers, brief, load
+from morl.rewards.names import unknown_name
+from morl.rewards.plain import (
+    Plain,
+    as_choice,
+    as_list,
+    as_mapping,
+    as_numbers,
+    as_texts,
+    brief,
+    load,
+)
 from morl.rewards.read_rewards import REWARD, read_column, read_reward
 from morl.rewards.read_utility import read_condition, read_node
-from morl.rewards.schedule import is_schedule, nonnegative
+from morl.rewards.schedule import is_schedule, nonnegative, positive
 
 
 def from_yaml(text: str, sources: Functions | None = None) -> Composition:
@@ -82,7 +89,8 @@ def _composition(data: dict[str, Plain], functions: Functions) -> Composition:
         root,
         _constraints(data.get("subject_to", []), known),
         _calibration(data.get("calibration")),
-    ).if_absent(data.get("absent", RENORMALIZE))
+        as_choice(data.get("absent", RENORMALIZE), ABSENT, "absent"),
+    )
     idle = [name for name in entries if name not in composition.names]
     if idle:
         raise InputError("nothing uses it", where=f"rewards.{idle[0]}")
@@ -113,19 +121,24 @@ def _calibration(data: Plain) -> Calibration | None:
         return None
     keys = ("names", "kept", "centre", "scale", "percentiles")
     data = as_mapping(data, keys, "calibration", keys)
-    names = tuple(as_list(data["names"], "calibration.names"))
+    names = as_texts(data["names"], "calibration.names")
     scale = as_numbers(data["scale"], "calibration.scale")
     rows = as_mapping(data["percentiles"], names, "calibration.percentiles", names)
     table = [as_numbers(rows[n], f"calibration.percentiles.{n}") for n in names]
     _count(scale, len(names), "calibration.scale")
     for name, row in zip(names, table, strict=True):
         _count(row, PERCENTILES + 1, f"calibration.percentiles.{name}")
-    if min(scale) <= 0:
-        raise InputError("found one that is not above 0", where="calibration.scale")
+    for value in scale:
+        positive(value, "calibration.scale")
+    kept = as_texts(data["kept"], "calibration.kept")
+    for name in kept:
+        if name not in names:
+            raise unknown_name(name, names, where="calibration.kept")
+    centre = checked_centre(data["centre"], "calibration.centre")
     return Calibration(
         names,
-        tuple(as_list(data["kept"], "calibration.kept")),
-        data["centre"],
+        kept,
+        centre,
         np.asarray(scale, np.float32),
         np.asarray(table, np.float32).T,
     )

@@ -13,7 +13,7 @@ from morl.losses import binary_cross_entropy, margin_bradley_terry
 from morl.models.heads import LinearHead
 from morl.numerics import WeightedSum
 
-NUM_STEPS = 40
+NUM_STEPS = 80
 L2_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 
 

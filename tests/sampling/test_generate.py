@@ -30,9 +30,14 @@ def model():
 
 def full_log_probs(model, tokens):
     """Log-probabilities of the next token after each token, by a full forward."""
-    row = jnp.asarray(tokens)[None]
-    hidden = encode(model, row, jnp.arange(len(tokens))[None], 0 * row).hidden
-    return special.log_softmax(np.asarray(model.logits(hidden))[0], axis=-1)
+    # Padded to one length: one program for all of the file's calls.
+    row = np.zeros((1, 32), np.int32)
+    row[0, : len(tokens)] = tokens
+    places = np.arange(32)[None]
+    segments = np.where(places < len(tokens), 0, -1)
+    hidden = encode(model, *map(jnp.asarray, (row, places, segments))).hidden
+    logits = np.asarray(model.logits(hidden))[0, : len(tokens)]
+    return special.log_softmax(logits, axis=-1)
 
 
 def greedy_by_full_forwards(model, prompt, count):

@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from morl.errors import InputError
+from morl.fronts import Candidates, SweepSettings, assemble_front, weightings
+from morl.fronts.trace import sweep, trace_sweep
+from morl.pareto import control_gains, read_front, write_front
+from morl.rewards import objectives
+
+SETTINGS = SweepSettings(divisions=4, betas=(0.5,), noise_draws=4, resamples=100)
+
+
+@pytest.fixture(scope="module")
+def reward():
+    helpful, harmless, honest = objectives("helpful", "harmless", "honest")
+    return helpful + harmless + honest
+
+
+@pytest.fixture(scope="module")
+def candidates(reward):
+    rng = np.random.default_rng(0)
+    gold = rng.normal(size=(24, 6, 3))
+    gold -= gold.mean(axis=1, keepdims=True)
+    return Candidates(
+        reward.names,
+        gold + 0.3 * rng.normal(size=gold.shape),
+        np.ones(gold.shape, bool),
+        reward.objectives,
+        gold,
+        rng.integers(5, 50, (24, 6)),
+        prompts=tuple(f"prompt {i}" for i in range(24)),
+        responses=tuple(tuple(f"{i} {j}" for j in range(6)) for i in range(24)),
+    )
+
+
+@pytest.fixture(scope="module")
+def front(reward, candidates):
+    return assemble_front(reward, candidates, SETTINGS, gold=True)
+
+
+def test_points_equal_a_selection_by_hand(front, candidates):
+    points = [p for p in front.points if p.method == "best-of-n" and p.role == "sweep"]
+    for point in points:
+        utility = candidates.rewards @ np.array(point.weights)
+        best = utility.argmax(axis=1)
+        expected = candidates.judged[np.arange(24), best].mean(axis=0)
+        np.testing.assert_allclose(point.rewards, expected, atol=1e-5)
+        np.testing.assert_allclose(point.kl, np.log(6), rtol=1e-5)
+
+
+def test_the_exact_front_is_the_same_selection_by_gold(front, candidates):
+    for point in front.exact.points:
+        best = (candidates.judged @ np.array(point.weights)).argmax(axis=1)
+        expected = candidates.judged[np.arange(24), best].mean(axis=0)
+        np.testing.assert_allclose(point.rewards, expected, atol=1e-5)
+
+
+def test_a_selector_that_knows_gold_closes_the_whole_gap(reward, candidates):
+    knowing = replace(candidates, rewards=candidates.judged)
+    found = assemble_front(reward, knowing, SETTINGS, gold=True)
+    assert found.exact.share_closed["best-of-n"] == pytest.approx(1, abs=1e-5)
+
+
+def test_the_noise_control_gains_nothing(front):
+    controls = [p for p in front.points if p.role == "control"]
+    assert controls
+    assert all(p.method.startswith("noise") for p in controls)
+    assert control_gains(controls, front.base) == []
+
+
+def test_the_base_policy_is_the_mean_of_the_candidates(front, candidates):
+    np.testing.assert_allclose(front.base.rewards, candidates.judged.mean((0, 1)))
+    assert front.base.kl == 0
+
+
+def test_vertices_and_centroid_are_always_there():
+    grid = weightings(3, 4)
+    assert len(grid) == 16
+    assert (np.isclose(grid, 1 / 3).all(axis=1)).any()
+    np.testing.assert_allclose(grid.sum(axis=1), 1)
+    assert len(weightings(3, 3)) == 10
+
+
+def test_a_front_survives_its_file(front, tmp_path):
+    write_front(tmp_path / "front.json", front)
+    assert read_front(tmp_path / "front.json") == front
+
+
+def test_another_weighting_compiles_nothing(reward, candidates):
+    trace_sweep(reward, candidates, weightings(3, 10)[:66], (0.1,))
+    compiled = sweep._cache_size()
+    for seed in range(3):
+        other = np.random.default_rng(seed).dirichlet(np.ones(3), 66)
+        trace_sweep(reward, candidates, other, (0.1 + seed,))
+    assert sweep._cache_size() == compiled
+
+
+def test_absent_rewards_are_left_out_of_the_selector_s_view(reward, candidates):
+    present = candidates.present.copy()
+    present[0, 0, 0] = False
+    rewards = np.where(present, candidates.rewards, np.nan)
+    found = assemble_front(
+        reward, replace(candidates, rewards=rewards, present=present), SETTINGS
+    )
+    assert all(np.isfinite(p.rewards).all() for p in found.points)
+
+
+def test_shapes_that_do_not_fit_are_named(candidates):
+    with pytest.raises(InputError, match="lengths: has shape"):
+        replace(candidates, lengths=candidates.lengths[:, :2])
+    with pytest.raises(InputError, match="judged: found NaN"):
+        replace(candidates, judged=np.full_like(candidates.judged, np.nan))
