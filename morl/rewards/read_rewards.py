@@ -58,6 +58,11 @@ def read_reward(name: str, entry: dict[str, Plain], known: Known, where: str) ->
             )
     if "range" in entry:
         plain["range"] = tuple(as_numbers(entry["range"], f"{where}.range"))
+        if len(plain["range"]) != 2:
+            raise InputError(
+                f"found {brief(entry['range'])}, expected [low, high]",
+                where=f"{where}.range",
+            )
     steered = entry.get("objective", source is None)
     if not isinstance(steered, bool):
         raise InputError(

@@ -211,7 +211,7 @@ BASE = {
 
 
 def refused(data, *words, where=None, sources=None):
-    text = data if isinstance(data, str) else yaml.safe_dump(data)
+    text = data if isinstance(data, str) else yaml.safe_dump(data, sort_keys=False)
     with pytest.raises(morl.InputError) as caught:
         morl.from_yaml(text, sources=sources)
     for word in words:
