@@ -36,7 +36,7 @@ def full_log_probs(model, tokens):
     places = np.arange(32)[None]
     segments = np.where(places < len(tokens), 0, -1)
     hidden = encode(model, *map(jnp.asarray, (row, places, segments))).hidden
-    logits = np.asarray(model.logits(hidden))[0, : len(tokens)]
+    logits = np.asarray(model.logits(hidden), np.float64)[0, : len(tokens)]
     return special.log_softmax(logits, axis=-1)
 
 
