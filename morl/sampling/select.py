@@ -77,7 +77,7 @@ def tilt(
 
 
 def kl_to_candidates(
-    probabilities: Float[Array, "*batch n"], present: Bool[Array, "*batch n"]
+    probabilities: Float[Array, "*batch n"], present: Bool[Array, "*#batch n"]
 ) -> Float[Array, "*batch"]:
     r"""KL in nats from the empirical reference, uniform over the present candidates.
 
