@@ -79,8 +79,15 @@ def _plain(value: Any) -> Any:
 
 
 def _description(kind: type) -> str:
-    """The docstring up to its arguments, wrapped as the options below it are."""
+    """The docstring up to its arguments, wrapped as the options below it are.
+
+    A space in front of each line keeps its break: tyro joins lines that begin with a
+    letter, and then does not wrap them.
+    """
     text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")[0]
     return "\n\n".join(
-        textwrap.fill(" ".join(part.split()), WIDTH) for part in text.split("\n\n")
+        textwrap.fill(
+            " ".join(part.split()), WIDTH, initial_indent=" ", subsequent_indent=" "
+        )
+        for part in text.split("\n\n")
     )
