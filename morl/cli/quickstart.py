@@ -9,6 +9,7 @@ from morl.cli.arguments import as_yaml, command_line, parse
 from morl.cli.console import OUT, Stages
 from morl.cli.report import report_stage
 from morl.cli.summary import print_example, print_front, print_heads, print_places
+from morl.fronts.assemble import BEST_OF_N
 from morl.fronts.pipeline import Run
 from morl.fronts.quickstart import QuickstartSettings, run_quickstart
 from morl.rewards import Composition
@@ -58,8 +59,9 @@ def quickstart(argv: Sequence[str]) -> None:
     figures = report_stage(run, traced, title="The quickstart's front")
     print_heads(traced.evaluation)
     print_front(traced.front)
-    if traced.front.exact is not None:
-        share = traced.front.exact.share_closed["best-of-n"]
+    exact = traced.front.exact
+    if exact is not None and BEST_OF_N in exact.share_closed:
+        share = exact.share_closed[BEST_OF_N]
         OUT.print(
             f"\nbest-of-n by the heads closes [bold]{share:.0%}[/bold] of the gap from "
             "the reference policy to the exact front (hypervolume under gold rewards)"

@@ -262,6 +262,8 @@ def _exact(
         share_closed={
             name: share_closed(_volume(measured, floor).value, base=start, exact=best)
             for name, measured in sweeps.items()
+            # Candidates that are all worth the same leave no gap to close.
+            if best > start
         },
     )
 

@@ -27,8 +27,8 @@ class Sampled(NamedTuple):
       texts: Their text.
     """
 
-    prompt: Int32[np.ndarray, " p"]
-    responses: tuple[Int32[np.ndarray, " r"], ...]
+    prompt: Int32[np.ndarray, " _"]
+    responses: tuple[Int32[np.ndarray, " _"], ...]
     texts: tuple[str, ...]
 
     def encoded(self) -> EncodedRecord:
@@ -39,7 +39,7 @@ class Sampled(NamedTuple):
 
 def sample_candidates(
     language_model: LanguageModel,
-    prompts: Sequence[Int32[np.ndarray, " p"]],
+    prompts: Sequence[Int32[np.ndarray, " _"]],
     settings: CandidateSettings,
     *,
     cache: Path | None = None,
@@ -61,7 +61,7 @@ def sample_candidates(
       One entry a prompt, in their order.
     """
     keys = [_prompt_key(prompt) for prompt in prompts]
-    known: dict[str, tuple[Int32[np.ndarray, " r"], ...]] = {}
+    known: dict[str, tuple[Int32[np.ndarray, " _"], ...]] = {}
     folder = None
     if cache is not None:
         folder = cache / _source(language_model, settings)[:16]
@@ -97,9 +97,9 @@ def sample_candidates(
 
 def _sample(
     language_model: LanguageModel,
-    prompts: dict[str, Int32[np.ndarray, " p"]],
+    prompts: dict[str, Int32[np.ndarray, " _"]],
     settings: CandidateSettings,
-) -> dict[str, tuple[Int32[np.ndarray, " r"], ...]]:
+) -> dict[str, tuple[Int32[np.ndarray, " _"], ...]]:
     root = jax.random.key(settings.seed)
     fold = lambda key, sample: jax.random.fold_in(
         jax.random.fold_in(root, int(key[:8], 16) & 0x7FFFFFFF), sample
@@ -138,12 +138,12 @@ def _source(language_model: LanguageModel, settings: CandidateSettings) -> str:
     )
 
 
-def _prompt_key(prompt: Int32[np.ndarray, " p"]) -> str:
+def _prompt_key(prompt: Int32[np.ndarray, " _"]) -> str:
     return hashlib.sha256(np.ascontiguousarray(prompt, np.int32).tobytes()).hexdigest()
 
 
 def _flatten(
-    responses: dict[str, tuple[Int32[np.ndarray, " r"], ...]],
+    responses: dict[str, tuple[Int32[np.ndarray, " _"], ...]],
 ) -> dict[str, np.ndarray]:
     lengths = {
         f"{key}.lengths": np.array([len(row) for row in rows])

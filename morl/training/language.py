@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from morl.errors import InputError
 from morl.losses import next_token_loss
@@ -127,7 +127,7 @@ def _train_chunk(
     carry: tuple,
     batches: PackedBatch,
 ) -> tuple[tuple, Float[Array, " steps"]]:
-    def loss(params: nnx.State, batch: PackedBatch) -> Float[Array, ""]:
+    def loss(params: PyTree[Array], batch: PackedBatch) -> Float[Array, ""]:
         return document_loss(nnx.merge(graph, params), batch).mean
 
     def step(carry: tuple, batch: PackedBatch) -> tuple[tuple, Float[Array, ""]]:

@@ -9,7 +9,7 @@ from morl.fronts.trace import sweep, trace_sweep
 from morl.pareto import control_gains, read_front, write_front
 from morl.rewards import objectives
 
-SETTINGS = SweepSettings(divisions=4, betas=(0.5,), noise_draws=4, resamples=100)
+SETTINGS = SweepSettings(divisions=4, betas=(0.5,), noise_draws=32, resamples=100)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def reward():
 @pytest.fixture(scope="module")
 def candidates(reward):
     rng = np.random.default_rng(0)
-    gold = rng.normal(size=(24, 6, 3))
+    gold = rng.normal(size=(64, 6, 3))
     gold -= gold.mean(axis=1, keepdims=True)
     return Candidates(
         reward.names,
@@ -29,9 +29,9 @@ def candidates(reward):
         np.ones(gold.shape, bool),
         reward.objectives,
         gold,
-        rng.integers(5, 50, (24, 6)),
-        prompts=tuple(f"prompt {i}" for i in range(24)),
-        responses=tuple(tuple(f"{i} {j}" for j in range(6)) for i in range(24)),
+        rng.integers(5, 50, (64, 6)),
+        prompts=tuple(f"prompt {i}" for i in range(64)),
+        responses=tuple(tuple(f"{i} {j}" for j in range(6)) for i in range(64)),
     )
 
 
@@ -45,7 +45,7 @@ def test_points_equal_a_selection_by_hand(front, candidates):
     for point in points:
         utility = candidates.rewards @ np.array(point.weights)
         best = utility.argmax(axis=1)
-        expected = candidates.judged[np.arange(24), best].mean(axis=0)
+        expected = candidates.judged[np.arange(64), best].mean(axis=0)
         np.testing.assert_allclose(point.rewards, expected, atol=1e-5)
         np.testing.assert_allclose(point.kl, np.log(6), rtol=1e-5)
 
@@ -53,7 +53,7 @@ def test_points_equal_a_selection_by_hand(front, candidates):
 def test_the_exact_front_is_the_same_selection_by_gold(front, candidates):
     for point in front.exact.points:
         best = (candidates.judged @ np.array(point.weights)).argmax(axis=1)
-        expected = candidates.judged[np.arange(24), best].mean(axis=0)
+        expected = candidates.judged[np.arange(64), best].mean(axis=0)
         np.testing.assert_allclose(point.rewards, expected, atol=1e-5)
 
 
@@ -71,7 +71,8 @@ def test_the_noise_control_gains_nothing(front):
 
 
 def test_the_base_policy_is_the_mean_of_the_candidates(front, candidates):
-    np.testing.assert_allclose(front.base.rewards, candidates.judged.mean((0, 1)))
+    expected = candidates.judged.mean((0, 1))
+    np.testing.assert_allclose(front.base.rewards, expected, atol=1e-9)
     assert front.base.kl == 0
 
 
@@ -108,7 +109,9 @@ def test_absent_rewards_are_left_out_of_the_selector_s_view(reward, candidates):
 
 
 def test_shapes_that_do_not_fit_are_named(candidates):
-    with pytest.raises(InputError, match="lengths: has shape"):
-        replace(candidates, lengths=candidates.lengths[:, :2])
+    with pytest.raises(InputError, match="responses: has 1 entries"):
+        replace(candidates, responses=candidates.responses[:1])
+    with pytest.raises(InputError, match="rewards: has shape"):
+        replace(candidates, names=("helpful",))
     with pytest.raises(InputError, match="judged: found NaN"):
         replace(candidates, judged=np.full_like(candidates.judged, np.nan))
