@@ -22,7 +22,7 @@ from morl.errors import InputError
 from morl.numerics import masked_mean
 from morl.rewards.gates import STATIC
 from morl.rewards.names import unknown_name
-from morl.rewards.schedule import Number
+from morl.rewards.schedule import Arrays, Number
 
 Centre: TypeAlias = float | Literal["mean"]
 
@@ -51,10 +51,10 @@ class Calibration:
 
     def apply(
         self,
-        rewards: Float[Array, "*batch k"],
-        present: Bool[Array, "*batch k"],
-        reference: Float[Array, "*samples k"] | None = None,
-        reference_present: Bool[Array, "*samples k"] | None = None,
+        rewards: Float[Arrays, "*batch k"],
+        present: Bool[Arrays, "*batch k"],
+        reference: Float[Arrays, "*samples k"] | None = None,
+        reference_present: Bool[Arrays, "*samples k"] | None = None,
     ) -> Float[Array, "*batch k"]:
         """Scores of responses in the units of the reference policy.
 
@@ -82,7 +82,9 @@ class Calibration:
         if reference_present is None:
             reference_present = jnp.ones_like(reference, bool)
         keep = jnp.asarray([name in self.kept for name in self.names])
-        level = centres(reference, reference_present, self.centre)
+        level = centres(
+            jnp.asarray(reference), jnp.asarray(reference_present), self.centre
+        )
         level = jnp.where(jnp.expand_dims(keep, range(level.ndim - 1)), 0, level)
         scale = jnp.expand_dims(jnp.asarray(self.scale), range(rewards.ndim - 1))
         kept = jnp.where(present, rewards, 0).astype(jnp.float32)
@@ -143,8 +145,8 @@ class Calibration:
 
 
 def calibrate(
-    reference: Float[Array, "b g k"],
-    present: Bool[Array, "b g k"],
+    reference: Float[Arrays, "b g k"],
+    present: Bool[Arrays, "b g k"],
     *,
     names: tuple[str, ...],
     centre: Centre = "mean",
@@ -183,6 +185,7 @@ def calibrate(
       Wang et al., Transforming and Combining Rewards for Aligning Large Language
       Models (arXiv:2402.00742), 2024: centring by the reference policy.
     """
+    reference, present = jnp.asarray(reference), jnp.asarray(present)
     _check(reference, present, names, centre, keep)
     wide = jnp.where(present, reference, 0).astype(jnp.float32)
     away = jnp.where(present, wide - masked_mean(wide, present, 1)[:, None], 0)

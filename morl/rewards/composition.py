@@ -38,6 +38,7 @@ from morl.rewards.gates import (
 from morl.rewards.objective import Operand, Reward, Term
 from morl.rewards.pipeline import Outcome
 from morl.rewards.schedule import (
+    Arrays,
     Number,
     coefficient,
     is_number,
@@ -234,9 +235,9 @@ class Composition(Term):
 
     def units(
         self,
-        rewards: Float[Array, "*batch k"],
-        present: Bool[Array, "*batch k"],
-        reference: Float[Array, "*samples k"] | None = None,
+        rewards: Float[Arrays, "*batch k"],
+        present: Bool[Arrays, "*batch k"],
+        reference: Float[Arrays, "*samples k"] | None = None,
     ) -> Float[Array, "*batch k"]:
         """Scores of heads in the units of the calibration; as they are without one.
 
@@ -248,7 +249,7 @@ class Composition(Term):
             same prompts; the group itself where not given.
         """
         if self.calibration is None:
-            return rewards
+            return jnp.asarray(rewards)
         return self.calibration.within(self.names).apply(rewards, present, reference)
 
     def init_state(self) -> State:
@@ -261,10 +262,10 @@ class Composition(Term):
 
     def apply(
         self,
-        rewards: Float[Array, "*batch k"],
-        present: Bool[Array, "*batch k"],
+        rewards: Float[Arrays, "*batch k"],
+        present: Bool[Arrays, "*batch k"],
         state: State = None,
-        weights: Float[Array, "*weights m"] | None = None,
+        weights: Float[Arrays, "*weights m"] | None = None,
     ) -> Outcome:
         """Everything at once: gates, transforms, utility, constraints, new state.
 
@@ -284,9 +285,9 @@ class Composition(Term):
 
     def utility(
         self,
-        rewards: Float[Array, "*batch k"],
-        present: Bool[Array, "*batch k"],
-        weights: Float[Array, "*weights m"] | None = None,
+        rewards: Float[Arrays, "*batch k"],
+        present: Bool[Arrays, "*batch k"],
+        weights: Float[Arrays, "*weights m"] | None = None,
         *,
         state: State = None,
     ) -> tuple[Float[Array, "*batch"], Bool[Array, "*batch"]]:
@@ -311,8 +312,8 @@ class Composition(Term):
 
     def transform(
         self,
-        rewards: Float[Array, "*batch k"],
-        present: Bool[Array, "*batch k"],
+        rewards: Float[Arrays, "*batch k"],
+        present: Bool[Arrays, "*batch k"],
         state: State = None,
     ) -> tuple[Float[Array, "*batch k"], State]:
         """Raw rewards after gates, direction and transforms, and the new state.
@@ -325,7 +326,7 @@ class Composition(Term):
         return pipeline.transformed(self, rewards, present, state)
 
     def admissible(
-        self, rewards: Float[Array, "*batch k"], present: Bool[Array, "*batch k"]
+        self, rewards: Float[Arrays, "*batch k"], present: Bool[Arrays, "*batch k"]
     ) -> Bool[Array, "*batch"]:
         """Where every constraint is known to hold on raw rewards."""
         self._check(rewards, present)
@@ -373,7 +374,7 @@ class Composition(Term):
         leaves, shape = jax.tree.flatten(self)
         return hash((shape, *(np.asarray(x, np.float64).tobytes() for x in leaves)))
 
-    def _check(self, rewards: Array, present: Array) -> None:
+    def _check(self, rewards: Arrays, present: Arrays) -> None:
         consistency.check_columns(self.names, rewards, present)
         consistency.check_percentiles(self)
         across = consistency.compared_across_prompts(self)

@@ -14,7 +14,7 @@ from morl.rewards.expression import Scalarized, Slot, leaf_names, slots, walk
 from morl.rewards.gates import Condition, Percentile
 from morl.rewards.names import unknown_name
 from morl.rewards.objective import Reward
-from morl.rewards.schedule import Number
+from morl.rewards.schedule import Arrays, Number
 from morl.rewards.transforms import State
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check_conditions(
 
 
 def check_columns(
-    names: tuple[str, ...], rewards: Float[Array, "..."], present: Array
+    names: tuple[str, ...], rewards: Float[Arrays, "..."], present: Arrays
 ) -> None:
     """Refuses a batch whose last axis is not the rewards."""
     if rewards.shape[-1:] != (len(names),):
@@ -88,7 +88,7 @@ def check_percentiles(composition: Composition) -> None:
 
 
 def checked_weights(
-    composition: Composition, weights: Float[Array, "..."] | None
+    composition: Composition, weights: Float[Arrays, "..."] | None
 ) -> Float[Array, "..."] | None:
     """``weights`` in float32, one entry an objective and finite where that is known."""
     if weights is None:

@@ -19,6 +19,7 @@ from morl.errors import InputError
 # A float, a zero-dimensional array or, inside a transformation, whatever JAX puts in
 # the place of a leaf: pytrees cannot be annotated more narrowly.
 Number: TypeAlias = Any
+Arrays: TypeAlias = Array | np.ndarray  # what callers may hand in
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from jax.core import Tracer
 
 from morl.rewards.expression import Branch, Column, Leaf, Node, One, Sum, slots
 from morl.rewards.gates import Condition, Joined, Percentile, comparisons, show_number
@@ -112,7 +113,7 @@ def call(settings: object) -> str:
         value = vars(settings)[field.name]
         if isinstance(value, np.ndarray) or np.ndim(value):
             value = f"{np.size(value)} values"
-        elif value == field.default:
+        elif not isinstance(value, Tracer) and value == field.default:
             continue
         values.append(show_number(value) if is_number(value) else str(value))
     return f"{snake}({', '.join(values)})"

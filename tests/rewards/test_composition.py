@@ -508,3 +508,12 @@ def test_utility_is_sharded_like_its_batch():
         alone,
         sharded,
     )
+
+
+def test_arrays_of_numpy_are_taken_as_they_are():
+    raw, here = np.asarray(RAW), np.ones(4, bool)
+    weights = np.array([0.5, 0.3, 0.2], np.float32)
+    utility, known = linear_reward.utility(raw, here, weights)
+    np.testing.assert_allclose(utility, 0.7, rtol=1e-6)
+    assert known
+    assert linear_reward.admissible(raw, here)
