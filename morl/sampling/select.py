@@ -60,8 +60,8 @@ def tilt(
 
     Examples:
       >>> p = tilt(jnp.array([0.0, jnp.log(3.0)]), jnp.ones(2, bool), beta=1.0)
-      >>> print(p.round(3))
-      [0.25 0.75]
+      >>> print(f"{p[0]:.3f} {p[1]:.3f}")
+      0.250 0.750
 
     References:
       arXiv:2505.02666, the optimum of the RLHF objective; Rafailov et al.
