@@ -226,3 +226,12 @@ def test_worst_case_does_not_depend_on_the_size_of_a_weight():
     rewards = jnp.array([0.1, 0.5, 0.3])
     first = scalarize.worst_case(rewards, jnp.array([0.1, 0.8, 0.1]))
     assert first == scalarize.worst_case(rewards, jnp.array([0.8, 0.1, 0.1]))
+
+
+@every_scalarizer
+@pytest.mark.parametrize("kind", [jnp.float32, jnp.bfloat16])
+def test_dtypes_are_promoted_nowhere_by_accident(fn, kind, key):
+    rewards, weights = draw(key, 4)
+    with jax.numpy_dtype_promotion("strict"):
+        value = fn(rewards.astype(kind), weights.astype(kind), jnp.ones(4, bool))
+    assert value.dtype == kind
