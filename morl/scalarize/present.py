@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Float
 
 def widen(values: Float[Array, " k"]) -> Float[Array, " k"]:
     """``values`` in float32 at least: bfloat16 cannot carry a sum of rewards."""
-    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    return values if values.dtype == jnp.float64 else values.astype(jnp.float32)
 
 
 def keep_present(
