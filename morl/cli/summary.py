@@ -75,8 +75,8 @@ def print_front(front: Front) -> None:
         for gain in control_gains(select(front.points, method, "control"), front.base)
     ]
     verdict = (
-        f"{len(found)} of its values lie above a band that holds for all of them in 95% "
-        "of runs; see whether --front.seed 1 shows it too before you trust the front"
+        f"{len(found)} of its values lie above a band that holds for all in 95% of "
+        "runs; see whether --front.seed 1 shows it too before you trust the front"
         if found
         else "no gain, as it should be"
     )
