@@ -1,5 +1,6 @@
 """Settings from YAML: strict, and every complaint names file and key."""
 
+import contextlib
 import dataclasses
 import difflib
 import types
@@ -9,27 +10,49 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 import yaml
 
 from morl.errors import InputError
+from morl.rewards.plain import NUMBER, refuse_doubled
 
 T = TypeVar("T")
 
 
-def read_yaml(path: str | Path) -> Any:
-    """The content of a YAML file, by the safe loader.
+def read_text(path: str | Path) -> str:
+    """The content of a file of UTF-8 text.
 
     Raises:
-      InputError: The file is missing or is not YAML; names the line where it breaks.
+      InputError: The file is missing, a folder, closed to us, or not text.
     """
     path = Path(path)
     try:
-        return yaml.safe_load(path.read_text())
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError("no such file", where=str(path)) from None
     except IsADirectoryError:
         raise InputError("is a folder, expected a file", where=str(path)) from None
     except UnicodeDecodeError as error:
         raise InputError(f"is not text ({error})", where=str(path)) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error})", where=str(path)) from None
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file, by the safe loader.
+
+    Raises:
+      InputError: The file is missing, is not YAML or gives a key twice; names the line.
+    """
+    text = read_text(path)
+    try:
+        refuse_doubled(yaml.compose(text, Loader=yaml.SafeLoader), str(path))
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = "" if mark is None else f":{mark.line + 1}"
+        raise InputError(
+            f"is not YAML: {error.problem or error.context}", where=f"{path}{line}"
+        ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"is not YAML: {error}", where=str(path)) from None
+        text = " ".join(str(error).split())
+        raise InputError(f"is not YAML: {text}", where=str(path)) from None
 
 
 def settings_from(kind: type[T], value: object, where: str) -> T:
@@ -90,22 +113,29 @@ def _dataclass(kind: type[T], value: object, where: str) -> T:
 
 
 def _union(kind: Any, value: object, where: str) -> Any:
-    for choice in get_args(kind):
-        if choice is type(None):
-            if value is None:
-                return None
-            continue
-        return settings_from(choice, value, where)
-    raise InputError(f"found {_shown(value)}, expected nothing", where=where)
+    choices = get_args(kind)
+    if value is None and types.NoneType in choices:
+        return None
+    *others, last = [choice for choice in choices if choice is not types.NoneType]
+    for choice in others:
+        with contextlib.suppress(InputError):
+            return settings_from(choice, value, where)
+    return settings_from(last, value, where)
 
 
 def _tuple(kind: Any, value: object, where: str) -> Any:
     if not isinstance(value, list):
         raise InputError(f"found {_shown(value)}, expected a list", where=where)
-    entry = get_args(kind)[0]
+    entries = get_args(kind)
+    if entries[-1] is Ellipsis:
+        entries = (entries[0],) * len(value)
+    if len(entries) != len(value):
+        raise InputError(
+            f"found {len(value)} entries, expected {len(entries)}", where=where
+        )
     return tuple(
         settings_from(entry, item, f"{where}[{place}]")
-        for place, item in enumerate(value)
+        for place, (entry, item) in enumerate(zip(entries, value, strict=True))
     )
 
 
@@ -123,6 +153,9 @@ def _plain(kind: Any, value: object, where: str) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    # YAML 1.1 takes 1e-3 for text; 1.2, and everybody who writes it, for a number.
+    if kind is float and isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)
     if kind is Any or (
         isinstance(value, kind)

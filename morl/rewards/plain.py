@@ -22,7 +22,7 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 def load(text: str) -> dict[str, Plain]:
     """The top level of a specification, each key given once and known."""
     try:
-        _refuse_doubled(yaml.compose(text, Loader=yaml.SafeLoader))
+        refuse_doubled(yaml.compose(text, Loader=yaml.SafeLoader), "specification")
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(
@@ -35,22 +35,32 @@ def load(text: str) -> dict[str, Plain]:
     return data
 
 
-def _refuse_doubled(node: yaml.Node | None) -> None:
-    """YAML keeps the last of two equal keys and says nothing."""
+def refuse_doubled(node: yaml.Node | None, where: str) -> None:
+    """YAML keeps the last of two equal keys and says nothing; this says which line.
+
+    Args:
+      node: What ``yaml.compose`` made of a text.
+      where: What the text is called.
+
+    Raises:
+      InputError: A mapping gives a key twice.
+    """
     if isinstance(node, yaml.SequenceNode):
         for child in node.value:
-            _refuse_doubled(child)
+            refuse_doubled(child, where)
     if not isinstance(node, yaml.MappingNode):
         return
     seen = set()
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
         if key.value in seen:
             line = key.start_mark.line + 1
             raise InputError(
-                f"{key.value!r} is given twice", where=f"specification line {line}"
+                f"{key.value!r} is given twice", where=f"{where} line {line}"
             )
         seen.add(key.value)
-        _refuse_doubled(value)
+        refuse_doubled(value, where)
 
 
 def as_mapping(
