@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help install quickstart test test-slow lint format docs peers bench clean
+.PHONY: help install quickstart test test-slow lint format docs peers clean
 .DEFAULT_GOAL := help
 
 help:  ## What there is
@@ -44,11 +44,13 @@ docs: $(STAMP)  ## The HTML documentation, in docs/_build
 	$(BIN)/pip install -q -e '.[docs]'
 	$(BIN)/sphinx-build -W -q docs docs/_build
 
-peers:  ## .venv-peers: the libraries that benchmarks compare with (Python 3.11)
-	$(PYTHON) benchmarks/peers.py install
+peers: $(PEERS)/.installed  ## .venv-peers: torch and transformers, which tests compare with (Python 3.11)
 
-bench: $(STAMP)  ## Every benchmark, side by side with its peer
-	@for script in features generation heads; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+$(PEERS)/.installed:
+	python3.11 -m venv $(PEERS)
+	$(PEERS)/bin/pip install -q --upgrade pip
+	$(PEERS)/bin/pip install -q 'torch==2.13.0' 'transformers>=5,<6' gguf
+	@touch $@
 
 clean:  ## Forget build products; keeps .venv and runs
 	rm -rf build dist docs/_build .pytest_cache .ruff_cache .hypothesis
