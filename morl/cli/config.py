@@ -55,7 +55,7 @@ def read_yaml(path: str | Path) -> Any:
         raise InputError(f"is not YAML: {text}", where=str(path)) from None
 
 
-def settings_from(kind: type[T], value: object, where: str) -> T:
+def settings_from(kind: Any, value: object, where: str) -> Any:
     """Builds settings from parsed YAML, refusing unknown keys and wrong types.
 
     Args:
