@@ -70,7 +70,7 @@ def settings_from(kind: Any, value: object, where: str) -> Any:
       InputError: A key is unknown or missing, or a value has the wrong type.
     """
     if dataclasses.is_dataclass(kind):
-        return _dataclass(kind, value, where)
+        return _dataclass(cast(Any, kind), value, where)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return _union(kind, value, where)
