@@ -44,12 +44,21 @@ def _fetch(argv: Sequence[str]) -> None:
     fetch(argv)
 
 
+def _score(argv: Sequence[str]) -> None:
+    from morl.cli.score import score
+
+    score(argv)
+
+
 # Imported when called: `morl --help` answers at once.
 COMMANDS: dict[str, tuple[Command, str]] = {
     "quickstart": (_quickstart, "a front of three objectives, from nothing"),
     "front": (_front, "the whole way on a real model: CONFIG.yaml"),
     "fit": (_fit, "reward heads and their table: CONFIG.yaml"),
     "score": (_score, "what a composition says of responses, and why: SPEC"),
+    "plot": (_plot, "figures of a saved front: front.json"),
+    "check": (_check, "validate feedback in JSONL"),
+    "fetch": (_fetch, "fetch a model: smollm2 or ORG/NAME"),
 }
 USAGE = 2
 

@@ -1,0 +1,124 @@
+"""What a command is to score by: a composition, its heads, and the model they read."""
+
+import json
+import runpy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from morl.cli.config import read_text
+from morl.cli.sources import open_model
+from morl.errors import InputError
+from morl.fronts.pipeline import COMPOSITION, FRONT, HEADS
+from morl.fronts.quickstart import MODEL
+from morl.models.head_files import MANIFEST, HeadSet, load_heads
+from morl.models.hugging_face import weight_files
+from morl.models.language_model import LanguageModel
+from morl.models.loading import fingerprint
+from morl.rewards import Composition, from_yaml
+from morl.storage import read_json
+
+
+def read_composition(spec: Path, functions: Path | None = None) -> Composition:
+    """The composition of a YAML file, or of the folder of a finished run.
+
+    Args:
+      spec: The file, or the folder.
+      functions: A Python file that defines the functions it names. It is run.
+
+    Raises:
+      InputError: A file is missing, or what is wrong with the specification.
+    """
+    path = spec
+    if spec.is_dir():
+        path = spec / COMPOSITION
+        if not path.is_file():
+            raise InputError(
+                f"found no {COMPOSITION}, expected the folder of a finished run",
+                where=str(spec),
+            )
+    text = read_text(path)
+    try:
+        return from_yaml(text, {} if functions is None else _defined(functions))
+    except InputError as error:
+        # The message is for Python, where sources= gives the functions.
+        missing = functions is None and "sources=" in str(error)
+        hint = "; --functions FILE.py names the file that defines it" if missing else ""
+        raise InputError(f"{error}{hint}", where=str(path)) from None
+
+
+def run_heads(spec: Path) -> Path | None:
+    """The heads of a finished run; None where the specification is a file."""
+    folder = spec / HEADS
+    return folder if (folder / MANIFEST).is_file() else None
+
+
+def open_heads(
+    heads: Path, model: str, spec: Path, cache: Path
+) -> tuple[LanguageModel, HeadSet]:
+    """Heads with the model whose hidden states they read.
+
+    Args:
+      heads: Folder of the heads.
+      model: Name of the model; empty to look for it by the digest of its weights, in
+        the run's folder and among the models that were fetched.
+      spec: The specification, for a finished run's own model.
+      cache: Where fetched models are kept.
+
+    Raises:
+      InputError: The heads are damaged, or no model is the one they were fitted on.
+    """
+    name = model or str(_backbone(heads, spec, cache))
+    language_model = open_model(name, cache)
+    return language_model, load_heads(heads, language_model)
+
+
+def _backbone(heads: Path, spec: Path, cache: Path) -> Path:
+    manifest = read_json(heads / MANIFEST)
+    wanted = manifest.get("fingerprint") if isinstance(manifest, dict) else None
+    roots = {heads.parent, spec} if spec.is_dir() else {heads.parent}
+    own = [path for root in roots for path in root.glob(f"cache/{MODEL}/*")]
+    fetched = [*cache.glob("*/*.gguf"), *cache.glob("hub/*")]
+    for path in [*own, *fetched]:
+        if _digest(path) == wanted:
+            return path
+    called = "".join(f"; it is called {name}" for name in _named(heads.parent, wanted))
+    raise InputError(
+        f"no model here has the SHA-256 {str(wanted)[:12]} that the heads were fitted "
+        f"on{called}: add --model NAME",
+        where=str(heads),
+    )
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return fingerprint([path] if path.is_file() else weight_files(path))
+    except (InputError, OSError):
+        return None  # half a download is not the model that is looked for
+
+
+def _named(run: Path, wanted: Any) -> list[str]:
+    """What the run's front calls the model, where there is one to ask."""
+    try:
+        named = json.loads((run / FRONT).read_text())["provenance"]["model"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    name, _, digest = str(named).rpartition(" ")
+    return [name] if digest and str(wanted).startswith(digest) else []
+
+
+def _defined(path: Path) -> Mapping[str, Callable[..., Any]]:
+    """The functions that a Python file defines."""
+    read_text(path)
+    try:
+        names = runpy.run_path(str(path), run_name="morl_functions")
+    except Exception as error:
+        # Whatever a user's file raises, the message is what helps.
+        raise InputError(
+            f"cannot be run ({type(error).__name__}: {error})", where=str(path)
+        ) from error
+    return {
+        name: value
+        for name, value in names.items()
+        if callable(value) and not name.startswith("_")
+    }
