@@ -5,7 +5,16 @@ import dataclasses
 import difflib
 import types
 from pathlib import Path
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import yaml
 
@@ -78,6 +87,8 @@ def settings_from(kind: Any, value: object, where: str) -> Any:
         return _tuple(kind, value, where)
     if origin is dict:
         return _mapping(kind, value, where)
+    if origin is Literal:
+        return _choice(get_args(kind), value, where)
     return _plain(kind, value, where)
 
 
@@ -147,6 +158,15 @@ def _mapping(kind: Any, value: object, where: str) -> Any:
         str(key): settings_from(entry, item, f"{where}: {key}")
         for key, item in value.items()
     }
+
+
+def _choice(choices: tuple[Any, ...], value: object, where: str) -> Any:
+    # 1 == True, and neither stands for the other.
+    for choice in choices:
+        if choice == value and type(choice) is type(value):
+            return choice
+    listed = ", ".join(map(str, choices))
+    raise InputError(f"found {_shown(value)}, expected one of {listed}", where=where)
 
 
 def _plain(kind: Any, value: object, where: str) -> Any:

@@ -1,7 +1,10 @@
 """The one table from command to function."""
 
+import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 
 from morl.errors import InputError
 
@@ -61,6 +64,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "fetch": (_fetch, "fetch a model: smollm2 or ORG/NAME"),
 }
 USAGE = 2
+CLOSED = 141  # what a shell reports of a program whose reader left
 
 
 def usage() -> str:
@@ -74,7 +78,7 @@ def usage() -> str:
             "",
             *rows,
             "",
-            "morl COMMAND --help explains its options.",
+            "morl COMMAND --help explains its options; --version is the version.",
         ]
     )
 
@@ -85,12 +89,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not given or given[0] in ("-h", "--help"):
         print(usage())
         sys.exit(0 if given else USAGE)
+    if given[0] == "--version":
+        print(f"morl {version('morl')}")
+        sys.exit(0)
     name, *rest = given
     if name not in COMMANDS:
         print(f"morl: no command {name!r}\n\n{usage()}", file=sys.stderr)
         sys.exit(USAGE)
     try:
-        COMMANDS[name][0](rest)
+        _run(name, rest)
     except InputError as error:
         print(f"\nmorl {name}: {error}", file=sys.stderr)
         sys.exit(USAGE)
@@ -100,3 +107,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             file=sys.stderr,
         )
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has enough, as head does; the interpreter would
+        # complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED)
+
+
+def _run(name: str, argv: Sequence[str]) -> None:
+    """Runs a command; its warnings are one line each, without a place in the source."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"morl {name}: {message}", file=sys.stderr
+        )
+        COMMANDS[name][0](argv)
+        sys.stdout.flush()

@@ -1,0 +1,230 @@
+"""Answers scored by a composition, each utility taken apart, prompt by prompt."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from morl.cli.responses import Answers
+from morl.feedback import Record
+from morl.fronts.fitting import encode_records, read_features
+from morl.fronts.sampling import sample_candidates
+from morl.fronts.settings import CandidateSettings, HeadSettings
+from morl.models.chat import EncodedRecord
+from morl.models.head_files import HeadSet
+from morl.models.heads import head_rewards
+from morl.models.language_model import LanguageModel
+from morl.rewards import Composition, Explanation, TextBatch, score_sources, text_batch
+from morl.rewards.explain import Part, explain
+from morl.rewards.scoring import Scores
+from morl.training.features import pack, record_length
+
+UNCENTRED = (
+    "one response to this prompt: calibrated rewards are centred on several; give more "
+    "responses, or --reference 8 to sample them"
+)
+
+
+class Backbone(NamedTuple):
+    """A model, with the heads that read it where any reward needs them."""
+
+    model: LanguageModel
+    heads: HeadSet | None
+
+    @property
+    def settings(self) -> HeadSettings:
+        """How its heads read responses."""
+        if self.heads is None:
+            return HeadSettings()
+        reading = self.heads.reading
+        return HeadSettings(
+            layers=(reading.layer,), layer=reading.layer, pooling=reading.pooling
+        )
+
+
+class Sampling(NamedTuple):
+    """Responses that calibrated rewards are centred on.
+
+    Attributes:
+      number: How many the model samples for every prompt; with 0 rewards are centred on
+        the responses given.
+      seed: Of the sampling.
+    """
+
+    number: int = 0
+    seed: int = 0
+
+
+GIVEN = Sampling()
+
+
+class Calibrated(NamedTuple):
+    """Rewards ``[n, k]`` in the units that the composition's methods take.
+
+    Attributes:
+      rewards: In the order of the composition's names.
+      present: Where there is one; not where a reward could not be centred.
+      notes: By row, what rewards were centred on; empty where that is not done.
+    """
+
+    rewards: Float[np.ndarray, "n k"]
+    present: Bool[np.ndarray, "n k"]
+    notes: list[str]
+
+
+def explain_answers(
+    composition: Composition,
+    headed: tuple[str, ...],
+    answers: Sequence[Answers],
+    backbone: Backbone | None,
+    *,
+    weights: Sequence[float] = (),
+    sampling: Sampling = GIVEN,
+) -> tuple[Explanation, list[str]]:
+    """Scores all responses and takes their utilities apart.
+
+    Args:
+      composition: What is explained.
+      headed: Names of the rewards that come from heads.
+      answers: Responses, those to one prompt together.
+      backbone: Where ``headed`` come from.
+      weights: Replace the coefficients of the objectives.
+      sampling: What calibrated rewards are centred on.
+
+    Returns:
+      The explanation of all responses in their order, and what to know of each.
+    """
+    batch, columns = _batch(answers), {}
+    if backbone is not None:
+        # A response a row: its length fits, however many answer the prompt.
+        rows = [
+            replace(each.record, responses=(response,), labels={})
+            for each in answers
+            for response in each.record.responses
+        ]
+        encoded = encode_records(backbone.model, rows, backbone.settings)
+        batch, columns = _read(batch, headed, encoded, backbone)
+    scores = score_sources(composition, batch, columns)
+    units = _units(sampling, composition, headed, answers, scores, backbone)
+    found = explain(
+        composition,
+        units.rewards,
+        units.present,
+        scores=scores,
+        texts=batch.texts,
+        weights=jnp.asarray(weights) if weights else None,
+    )
+    read = "" if backbone is None else _source(backbone.settings)
+    lost = scores.present & ~units.present
+    shown = []
+    for row, response in enumerate(found.responses):
+        parts = [
+            replace(part, reason=read) if part.name in headed else part
+            for part in response.parts
+        ]
+        pairs = zip(parts, lost[row], strict=True)
+        kept = tuple(_bare(part) if gone else part for part, gone in pairs)
+        shown.append(replace(response, parts=kept))
+    return replace(found, responses=tuple(shown)), units.notes
+
+
+def places(answers: Sequence[Answers]) -> list[range]:
+    """Rows of each prompt's responses."""
+    ends = np.cumsum([0, *(len(each.record.responses) for each in answers)])
+    return [range(start, end) for start, end in pairwise(ends.tolist())]
+
+
+def _batch(answers: Sequence[Answers]) -> TextBatch:
+    records = [each.record for each in answers]
+    return text_batch(
+        [record.prompt for record in records for _ in record.responses],
+        [response for record in records for response in record.responses],
+        references=[reference for each in answers for reference in each.references],
+    )
+
+
+def _read(
+    batch: TextBatch,
+    headed: tuple[str, ...],
+    encoded: Sequence[EncodedRecord],
+    backbone: Backbone,
+) -> tuple[TextBatch, dict[str, Float[np.ndarray, " n"]]]:
+    """The batch with its tokens, and by name the raw rewards of the heads."""
+    rows = pack(encoded, max(record_length(record) for record in encoded))
+    whole = replace(batch, tokens=rows.tokens, mask=rows.own.astype(bool))
+    heads = backbone.heads
+    if heads is None:
+        return whole, {}
+    features = read_features(backbone.model, encoded, backbone.settings, cache=None)
+    values = head_rewards(heads.head, jnp.asarray(features.read(heads.reading)))
+    by_name = dict(zip(heads.objectives, np.asarray(values).T, strict=True))
+    return whole, {name: by_name[name] for name in headed}
+
+
+def _units(
+    sampling: Sampling,
+    composition: Composition,
+    headed: tuple[str, ...],
+    answers: Sequence[Answers],
+    scores: Scores,
+    backbone: Backbone | None,
+) -> Calibrated:
+    """Rewards in the units of the reference policy, prompt by prompt."""
+    rewards, present = scores.rewards.copy(), scores.present.copy()
+    notes = [""] * len(rewards)
+    if composition.calibration is None:
+        return Calibrated(rewards, present, notes)
+    calibration = composition.calibration.within(composition.names)
+    centred = np.array([name not in calibration.kept for name in composition.names])
+    for each, rows in zip(answers, places(answers), strict=True):
+        here = slice(rows.start, rows.stop)
+        reference = scores.rewards[here], scores.present[here]
+        if sampling.number and backbone is not None:
+            reference = _sampled(sampling, composition, headed, each.record, backbone)
+            note = f"centred on {sampling.number} responses sampled from the model"
+        elif len(rows) > 1:
+            note = f"centred on these {len(rows)} responses, as if the model wrote them"
+        else:
+            note = UNCENTRED
+        # The mean of one value is that value, and would make it 0.
+        present[here] &= ~centred | (np.sum(reference[1], axis=0) > 1)
+        units = calibration.apply(
+            scores.rewards[here], scores.present[here], *reference
+        )
+        rewards[here] = np.asarray(units)
+        notes[here] = [note if centred.any() else ""] * len(rows)
+    return Calibrated(rewards, present, notes)
+
+
+def _sampled(
+    sampling: Sampling,
+    composition: Composition,
+    headed: tuple[str, ...],
+    record: Record,
+    backbone: Backbone,
+) -> tuple[Float[np.ndarray, "n k"], Bool[np.ndarray, "n k"]]:
+    """Raw rewards of responses that the reference policy writes to a prompt."""
+    settings = CandidateSettings(num_samples=sampling.number, seed=sampling.seed)
+    prompt = backbone.model.chat.encode_prompt(record.prompt)
+    (sampled,) = sample_candidates(backbone.model, [prompt], settings)
+    batch = text_batch([record.prompt] * sampling.number, sampled.texts)
+    encoded = sampled.encoded()
+    rows = [
+        EncodedRecord(encoded.prompt, (response,), (own,))
+        for response, own in zip(encoded.responses, encoded.own, strict=True)
+    ]
+    scores = score_sources(composition, *_read(batch, headed, rows, backbone))
+    return scores.rewards, scores.present
+
+
+def _source(settings: HeadSettings) -> str:
+    return f"head on layer {settings.layer}, {settings.pooling}"
+
+
+def _bare(part: Part) -> Part:
+    """A part whose raw value could not be centred: it shows no other."""
+    return replace(part, calibrated=None, reason=f"not centred ({part.reason})")
