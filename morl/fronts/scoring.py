@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int32
 
 from morl.errors import InputError
 from morl.feedback import Message, Record
@@ -79,9 +79,12 @@ def score_candidates(
     """
     shape = (len(sampled), len(sampled[0].texts))
     texts = [(Message("assistant", text),) for one in sampled for text in one.texts]
+    tokens, mask = _padded([row for one in sampled for row in one.responses])
     batch = TextBatch(
         tuple(record.prompt for record in prompts for _ in range(shape[1])),
         tuple(texts),
+        tokens=tokens,
+        mask=mask,
     )
     columns = head_columns(heads, features, shape).reshape(len(texts), -1)
     by_name = dict(zip(heads.objectives, columns.T, strict=True))
@@ -114,6 +117,17 @@ def score_candidates(
         calibrated,
         raw,
     )
+
+
+def _padded(
+    rows: Sequence[Int32[np.ndarray, " _"]],
+) -> tuple[Int32[np.ndarray, "n t"], Bool[np.ndarray, "n t"]]:
+    """Tokens of responses as one array, and which of them are there."""
+    lengths = np.array([len(row) for row in rows])
+    mask = np.arange(max(lengths.max(), 1))[None] < lengths[:, None]
+    tokens = np.zeros(mask.shape, np.int32)
+    tokens[mask] = np.concatenate(rows)
+    return tokens, mask
 
 
 def calibration_of(
