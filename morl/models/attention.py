@@ -1,10 +1,18 @@
 """Grouped-query attention over packed rows, and the rotary positions it uses."""
 
+import itertools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Bool, Float, Int
+
+FLOOR = -1e30
+# Queries a chunk: small enough to skip most of what lies above the diagonal, large
+# enough for products at full speed; and few chunks a row, since each is compiled.
+CHUNK = 128
+MAX_CHUNKS = 8
 
 
 class Rotary(NamedTuple):
@@ -14,6 +22,13 @@ class Rotary(NamedTuple):
     sin: Float[Array, "f n"]
 
 
+class KeyValues(NamedTuple):
+    """Rotated keys, and values, of one layer."""
+
+    keys: Float[Array, "b k s c"]
+    values: Float[Array, "b k c s"]
+
+
 class Heads(NamedTuple):
     """Rotated queries and keys, and values, of one layer.
 
@@ -21,9 +36,9 @@ class Heads(NamedTuple):
     the square root of the head's width ``c``.
     """
 
-    queries: Float[Array, "b k g t c"]
+    queries: Float[Array, "b k c g t"]
     keys: Float[Array, "b k s c"]
-    values: Float[Array, "b k s c"]
+    values: Float[Array, "b k c s"]
 
 
 def rotary(positions: Int[Array, " n"], head_dim: int, base: float) -> Rotary:
@@ -41,8 +56,14 @@ def rotary(positions: Int[Array, " n"], head_dim: int, base: float) -> Rotary:
       Su et al., RoFormer (arXiv:2104.09864), equation 15.
     """
     exponents = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
-    angles = (base**-exponents)[:, None] * positions[None].astype(jnp.float32)
-    return Rotary(jnp.cos(angles), jnp.sin(angles))
+    places = positions.astype(jnp.float32)
+
+    def plane(frequency: Float[Array, ""]) -> Rotary:
+        return Rotary(jnp.cos(frequency * places), jnp.sin(frequency * places))
+
+    # A loop and not one expression: that, XLA would fuse into every layer that reads
+    # it, and compute the cosines as often.
+    return jax.lax.map(plane, base**-exponents)
 
 
 def rotate(
@@ -77,26 +98,117 @@ def visible(
     return (own | shared) & (context >= 0)[:, None, :]
 
 
-def attend(heads: Heads, allowed: Bool[Array, "b t s"]) -> Float[Array, "b k g t c"]:
-    """Softmax attention of each group of query heads over its key head.
+def bias_of(allowed: Bool[Array, "b t s"], groups: int) -> Float[Array, "b s q"]:
+    """What is added to scores: zero where a token is seen, a finite floor where not.
+
+    The floor is finite so that a query that may see nothing stays finite too. Rows are
+    repeated for the ``groups`` of query heads that share a key head: read by every
+    layer, that is cheaper than a broadcast in each.
+    """
+    bias = jnp.where(jnp.swapaxes(allowed, 1, 2), jnp.float32(0), FLOOR)
+    return jnp.tile(bias, (1, 1, groups))
+
+
+def causal_chunks(length: int) -> list[slice]:
+    """Cuts a row so that each part of its queries meets only the keys up to its end.
+
+    Examples:
+      >>> causal_chunks(300)
+      [slice(0, 150, None), slice(150, 300, None)]
+    """
+    count = min(max(length // CHUNK, 1), MAX_CHUNKS)
+    bounds = [length * place // count for place in range(count + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(bounds)]
+
+
+def chunk_biases(
+    allowed: Bool[Array, "b t t"], groups: int
+) -> tuple[Float[Array, "b _s _q"], ...]:
+    """The bias of each chunk of a row, made once for all layers.
 
     Args:
-      heads: Queries, keys and values.
-      allowed: What each query may see. A query that may see nothing (padding) gets a
-        finite value without meaning.
+      allowed: What each token may see; nothing behind it.
+      groups: Query heads a key head.
+    """
+    chunks = causal_chunks(allowed.shape[1])
+    return tuple(bias_of(allowed[:, part, : part.stop], groups) for part in chunks)
+
+
+def attend(
+    heads: Heads, biases: tuple[Float[Array, "b _s _q"], ...]
+) -> Float[Array, "b k c g t"]:
+    r"""Causal softmax attention of each group of query heads over its key head.
+
+    Scores are ``[s, t]``, keys before queries, and are divided by their sum after the
+    product with the values: so only the keys are transposed, and XLA runs both products
+    and the softmax of a chunk as one kernel on a CPU.
+
+    Args:
+      heads: Queries, keys and values of whole rows.
+      biases: From :func:`chunk_biases`.
 
     Returns:
-      One value a query.
+      One value a query; of a query that may see nothing it is finite and meaningless.
 
     References:
       Ainslie et al., GQA (arXiv:2305.13245).
     """
-    queries, keys, values = heads
-    scores = jnp.einsum(
-        "bkgtc,bksc->bkgts", queries, keys, preferred_element_type=jnp.float32
-    )
-    # A finite floor: a row with nothing allowed stays finite instead of 0/0.
-    floor = jnp.finfo(jnp.float32).min
-    masked = jnp.where(allowed[:, None, None], scores, floor)
-    shares = jax.nn.softmax(masked, axis=-1).astype(values.dtype)
-    return jnp.einsum("bkgts,bksc->bkgtc", shares, values)
+    mixed = []
+    chunks = causal_chunks(heads.keys.shape[2])
+    for part, bias in zip(chunks, biases, strict=True):
+        queries = rearrange(heads.queries[..., part], "b k c g t -> b k c (g t)")
+        keys, values = heads.keys[:, :, : part.stop], heads.values[..., : part.stop]
+        flat = gather(queries, KeyValues(keys, values), bias).divided()
+        mixed.append(flat.reshape(heads.queries[..., part].shape))
+    return jnp.concatenate(mixed, axis=-1).astype(heads.values.dtype)
+
+
+class Gathered(NamedTuple):
+    """Attention over some keys, not yet divided: parts over other keys can be added.
+
+    Attributes:
+      mixed: Sum of the values, each times the exponential of its score less the peak.
+      total: Sum of these exponentials.
+      peak: The largest score.
+    """
+
+    mixed: Float[Array, "b k c q"]
+    total: Float[Array, "b k 1 q"]
+    peak: Float[Array, "b k 1 q"]
+
+    def divided(self) -> Float[Array, "b k c q"]:
+        """The softmax average of the values, in float32."""
+        return self.mixed / self.total
+
+    def added(self, other: "Gathered") -> "Gathered":
+        """Attention over the keys of both.
+
+        References:
+          Milakov and Gimelshein, online softmax (arXiv:1805.02867), equation 4.
+        """
+        peak = jnp.maximum(self.peak, other.peak)
+        mine, theirs = jnp.exp(self.peak - peak), jnp.exp(other.peak - peak)
+        return Gathered(
+            self.mixed * mine + other.mixed * theirs,
+            self.total * mine + other.total * theirs,
+            peak,
+        )
+
+
+def gather(
+    queries: Float[Array, "b k c q"], context: KeyValues, bias: Float[Array, "_ s q"]
+) -> Gathered:
+    """Attention of queries over keys, the division left open.
+
+    Args:
+      queries: All that share a key head, of any number of tokens and heads.
+      context: Keys and values.
+      bias: Zero where a query may see a key, a finite floor where not.
+    """
+    scores = jnp.matmul(context.keys, queries, preferred_element_type=jnp.float32)
+    scores = scores + bias[:, None]
+    peak = jax.lax.stop_gradient(jnp.max(scores, axis=2, keepdims=True))
+    shares = jnp.exp(scores - peak)
+    narrow = shares.astype(context.values.dtype)
+    mixed = jnp.matmul(context.values, narrow, preferred_element_type=jnp.float32)
+    return Gathered(mixed, jnp.sum(shares, axis=2, keepdims=True), peak)

@@ -10,17 +10,17 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from einops import rearrange
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from morl.models.attention import Heads, attend
+from morl.models.attention import (
+    Gathered,
+    KeyValues,
+    attend,
+    bias_of,
+    chunk_biases,
+    gather,
+)
 from morl.models.transformer import Transformer
-
-
-class KeyValues(NamedTuple):
-    """Keys and values of one layer."""
-
-    keys: Float[Array, "b k s c"]
-    values: Float[Array, "b k s c"]
 
 
 class Prompts(NamedTuple):
@@ -60,14 +60,15 @@ def prefill(
     batch, length = tokens.shape
     places = jnp.arange(length)
     real = places[None] < lengths[:, None]
-    allowed = real[:, None, :] & jnp.tri(length, dtype=bool)[None]
+    causal = jnp.tri(length, dtype=bool)[None]
+    biases = chunk_biases(real[:, None, :] & causal, model.groups)
     table = model.rotary(jnp.tile(places, batch))
     x = model.embed(tokens.reshape(-1))
     kept = []
     for layer in model.layers:
         heads = layer.heads(x, table, batch)
         kept.append(KeyValues(heads.keys, heads.values))
-        x = layer.finish(x, attend(heads, allowed))
+        x = layer.finish(x, attend(heads, biases))
     return Prompts(tuple(kept), lengths)
 
 
@@ -76,9 +77,12 @@ def empty_continuations(
 ) -> Continuations:
     """A cache with room for ``num_slots`` tokens of each sequence."""
     config = model.config
-    shape = (num_sequences, config.num_kv_heads, num_slots, config.head_dim)
-    zeros = jnp.zeros(shape, config.dtype)
-    return Continuations((KeyValues(zeros, zeros),) * config.num_layers, jnp.int32(0))
+    heads, width = config.num_kv_heads, config.head_dim
+    empty = KeyValues(
+        jnp.zeros((num_sequences, heads, num_slots, width), config.dtype),
+        jnp.zeros((num_sequences, heads, width, num_slots), config.dtype),
+    )
+    return Continuations((empty,) * config.num_layers, jnp.int32(0))
 
 
 def decode(
@@ -102,32 +106,33 @@ def decode(
     num_sequences = tokens.shape[0]
     copies = num_sequences // prompts.lengths.shape[0]
     table = model.rotary(jnp.repeat(prompts.lengths, copies) + so_far.count)
-    length, slots = prompts.layers[0].keys.shape[2], so_far.layers[0].keys.shape[2]
+    length, slots = (part.layers[0].keys.shape[2] for part in (prompts, so_far))
     in_prompt = jnp.arange(length)[None] < prompts.lengths[:, None]
-    in_use = jnp.arange(slots) <= so_far.count
+    in_use = jnp.arange(slots)[None] <= so_far.count
+    together = model.groups * copies
+    bias = bias_of(in_prompt[:, None], together), bias_of(in_use[:, None], model.groups)
     x = model.embed(tokens)
     written = []
     for layer, prompt, own in zip(
         model.layers, prompts.layers, so_far.layers, strict=True
     ):
         heads = layer.heads(x, table, num_sequences)
-        at = (0, 0, so_far.count, 0)
+        count = so_far.count
         own = KeyValues(
-            jax.lax.dynamic_update_slice(own.keys, heads.keys, at),
-            jax.lax.dynamic_update_slice(own.values, heads.values, at),
+            jax.lax.dynamic_update_slice(own.keys, heads.keys, (0, 0, count, 0)),
+            jax.lax.dynamic_update_slice(own.values, heads.values, (0, 0, 0, count)),
         )
         written.append(own)
-        x = layer.finish(x, _attend_both(heads, prompt, in_prompt, own, in_use))
+        x = layer.finish(x, _attend_both(heads.queries, prompt, own, bias))
     return model.norm(x), Continuations(tuple(written), so_far.count + 1)
 
 
 def _attend_both(
-    heads: Heads,
+    queries: Float[Array, "n k c g 1"],
     prompt: KeyValues,
-    in_prompt: Bool[Array, "p s"],
     own: KeyValues,
-    in_use: Bool[Array, " j"],
-) -> Float[Array, "n k g 1 c"]:
+    bias: tuple[Float[Array, "p s gm"], Float[Array, "1 j g"]],
+) -> Float[Array, "n k c g 1"]:
     """One softmax over a prompt's tokens and a sequence's own.
 
     The queries of all continuations of a prompt meet its keys in one product, so the
@@ -136,29 +141,10 @@ def _attend_both(
     References:
       Athiwaratkun et al., Bifurcated Attention (arXiv:2403.08845).
     """
-    wide = jnp.float32
-    num_prompts = in_prompt.shape[0]
-    queries = heads.queries[:, :, :, 0]  # [n k g c]
-    shared = rearrange(queries, "(p m) k g c -> p k (m g) c", p=num_prompts)
-    far = jnp.einsum(
-        "pkqc,pksc->pkqs", shared, prompt.keys, preferred_element_type=wide
-    )
-    near = jnp.einsum("nkgc,nkjc->nkgj", queries, own.keys, preferred_element_type=wide)
-    floor = jnp.finfo(wide).min
-    far = jnp.where(in_prompt[:, None, None], far, floor)
-    near = jnp.where(in_use[None, None, None], near, floor)
-    split = "p k (m g) s -> (p m) k g s"
-    groups = queries.shape[2]
-    spread = lambda x: rearrange(x, split, g=groups)
-    gather = lambda x: rearrange(x, "(p m) k g s -> p k (m g) s", p=num_prompts)
-    peak = jnp.maximum(
-        spread(jnp.max(far, axis=-1, keepdims=True)),
-        jnp.max(near, axis=-1, keepdims=True),
-    )
-    far, near = jnp.exp(far - gather(peak)), jnp.exp(near - peak)
-    total = spread(jnp.sum(far, axis=-1, keepdims=True))
-    total = total + jnp.sum(near, axis=-1, keepdims=True)
-    kind = own.values.dtype
-    mixed = spread(jnp.einsum("pkqs,pksc->pkqc", far.astype(kind), prompt.values))
-    mixed = mixed + jnp.einsum("nkgj,nkjc->nkgc", near.astype(kind), own.values)
-    return (mixed / total).astype(kind)[:, :, :, None]
+    sizes = {"p": bias[0].shape[0], "g": queries.shape[3]}
+    shared = rearrange(queries, "(p m) k c g 1 -> p k c (m g)", **sizes)
+    together = gather(shared, prompt, bias[0])
+    apart = lambda x: rearrange(x, "p k c (m g) -> (p m) k c g", **sizes)
+    far = Gathered(*(apart(part) for part in together))
+    near = gather(queries[..., 0], own, bias[1])
+    return far.added(near).divided().astype(queries.dtype)[..., None]

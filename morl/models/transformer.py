@@ -10,7 +10,15 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from morl.errors import InputError
-from morl.models.attention import Heads, Rotary, attend, rotary, rotate, visible
+from morl.models.attention import (
+    Heads,
+    Rotary,
+    attend,
+    chunk_biases,
+    rotary,
+    rotate,
+    visible,
+)
 from morl.models.config import TransformerConfig
 
 INITIAL_SCALE = 0.02
@@ -101,21 +109,21 @@ class Block(nnx.Module):
         keys = rotate(keys, table)
         return Heads(
             rearrange(
-                queries, "(k g) c (b t) -> b k g t c", b=batch, k=self.num_kv_heads
+                queries, "(k g) c (b t) -> b k c g t", b=batch, k=self.num_kv_heads
             ),
             rearrange(keys, "k c (b t) -> b k t c", b=batch),
-            rearrange(values, "k c (b t) -> b k t c", b=batch),
+            rearrange(values, "k c (b t) -> b k c t", b=batch),
         )
 
     def finish(
-        self, x: Float[Array, "d n"], mixed: Float[Array, "b k g t c"]
+        self, x: Float[Array, "d n"], mixed: Float[Array, "b k c g t"]
     ) -> Float[Array, "d n"]:
         """Adds what attention gathered to the residual stream, then the feed-forward.
 
         References:
           Shazeer, GLU Variants (arXiv:2002.05202), SwiGLU.
         """
-        x = x + self.out(rearrange(mixed, "b k g t c -> (k g c) (b t)"))
+        x = x + self.out(rearrange(mixed, "b k c g t -> (k g c) (b t)"))
         gate, up = jnp.split(self.gate_up(self.ffn_norm(x)), 2)
         return x + self.down(jax.nn.silu(gate) * up)
 
@@ -154,6 +162,11 @@ class Transformer(nnx.Module):
         """Columns of the token embedding; a token outside the vocabulary is clipped."""
         return self.embedding[...].at[tokens].get(mode="clip").T
 
+    @property
+    def groups(self) -> int:
+        """Query heads that share a key head."""
+        return self.config.num_heads // self.config.num_kv_heads
+
     def rotary(self, positions: Int[Array, " n"]) -> Rotary:
         """The rotary tables of ``positions``, shared by all layers."""
         return rotary(positions, self.config.head_dim, self.config.rope_base)
@@ -190,12 +203,12 @@ class Transformer(nnx.Module):
             )
         batch, length = tokens.shape
         causal = jnp.tri(length, dtype=bool)[None]
-        allowed = visible(segments, segments) & causal
+        biases = chunk_biases(visible(segments, segments) & causal, self.groups)
         table = self.rotary(positions.reshape(-1))
         x = self.embed(tokens.reshape(-1))
         tapped = {}
         for count, layer in enumerate(self.layers, start=1):
-            x = layer.finish(x, attend(layer.heads(x, table, batch), allowed))
+            x = layer.finish(x, attend(layer.heads(x, table, batch), biases))
             if count in taps:
                 tapped[count] = rearrange(x, "d (b t) -> b t d", b=batch)
         hidden = rearrange(self.norm(x), "d (b t) -> b t d", b=batch)
