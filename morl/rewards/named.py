@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 from morl.errors import InputError
+from morl.rewards.declared import Reading, as_declared
 from morl.rewards.names import unknown_name
 from morl.rewards.objective import Reward
-from morl.rewards.plain import NUMBER, Plain, as_mapping, as_number, brief
+from morl.rewards.plain import Plain, as_mapping, as_number, brief
 from morl.rewards.schedule import Number
 from morl.rewards.spec import (
     SCHEDULES,
@@ -55,22 +56,23 @@ def read_named(data: Plain, table: Mapping[str, Any], kind: str, where: str) -> 
         raise unknown_name(str(name), table, where=where, kind=kind)
     keys = tuple(field.name for field in fields(table[name].settings))
     settings = as_mapping({} if settings is None else settings, keys, f"{where}.{name}")
+    kinds = get_type_hints(table[name].make)
     values = {
-        key: _part_of_settings(value, f"{where}.{name}.{key}")
+        key: as_declared(value, kinds[key], SCHEDULED, f"{where}.{name}.{key}")
         for key, value in settings.items()
     }
     return made(table[name].make, values, f"{where}.{name}")
 
 
-def _part_of_settings(value: Plain, where: str) -> Plain:
-    """A value of a transform or schedule: lists become tuples, mappings schedules."""
-    if isinstance(value, list):
-        return tuple(_part_of_settings(each, where) for each in value)
-    if isinstance(value, dict):
-        return read_named(value, SCHEDULES, "schedule", where)
-    if isinstance(value, str) and NUMBER.fullmatch(value):
-        return float(value)
-    return value
+def _schedule(value: Plain, where: str) -> Any:
+    return read_named(value, SCHEDULES, "schedule", where)
+
+
+def _no_function(value: Plain, where: str) -> Any:
+    raise InputError(f"found {brief(value)}, but no function goes here", where=where)
+
+
+SCHEDULED = Reading(_no_function, _schedule)
 
 
 def made(make: Callable[..., Any], settings: dict[str, Plain], where: str) -> Any:

@@ -1,8 +1,12 @@
 """The rewards of a specification: what they declare, their gates and transforms."""
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields, replace
+from functools import partial
+from typing import Any, get_type_hints
 
 from morl.errors import InputError
+from morl.rewards.declared import Reading, as_declared
 from morl.rewards.expression import (
     Column,
 )
@@ -85,20 +89,23 @@ def _source(name: str, data: Plain, known: Known, where: str) -> tuple[Sourced, 
         if field.default is MISSING and field.name != "name"
     )
     data = as_mapping(data, ("kind", *keys), where, needed)
-    settings = {"name": name}
-    for key, value in data.items():
-        if key != "kind":
-            settings[key] = _setting(value, known, f"{where}.{key}")
+    kinds = get_type_hints(sourced.settings)
+    reading = Reading(partial(_function, known), partial(_function, known))
+    settings = {
+        key: as_declared(value, kinds[key], reading, f"{where}.{key}")
+        for key, value in data.items()
+        if key != "kind"
+    }
+    # A function keeps the name it was found by, so that it is written as it was read.
+    found = [data[key]["source"] for key, value in settings.items() if callable(value)]
+    settings.setdefault("name", found[0] if found else name)
     return sourced, made(sourced.settings, settings, where)
 
 
-def _setting(value: Plain, known: Known, where: str) -> Plain:
-    """A value of a source: a mapping names a function, lists become tuples."""
-    if isinstance(value, dict):
-        return known.function(as_mapping(value, ("source",), where)["source"], where)
-    if isinstance(value, list):
-        return tuple(_setting(each, known, where) for each in value)
-    return value
+def _function(known: Known, value: Plain, where: str) -> Callable[..., Any]:
+    """The function that ``{source: name}`` names."""
+    named = as_mapping(value, ("source",), where, ("source",))
+    return known.function(named["source"], where)
 
 
 def read_column(

@@ -130,6 +130,8 @@ def read_condition(data: Plain, known: Known, where: str) -> Condition | Joined:
             read_condition(each, known, f"{where}.{sense}[{i}]")
             for i, each in enumerate(as_list(listed, f"{where}.{sense}"))
         ]
+        if not parts:
+            raise InputError("needs at least one condition", where=f"{where}.{sense}")
         return Joined(sense, tuple(parts))
     match = COMPARISON.fullmatch(data.strip()) if isinstance(data, str) else None
     if match is None or bool(match["open"]) != bool(match["close"]):

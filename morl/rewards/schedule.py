@@ -169,6 +169,29 @@ def piecewise(boundaries: tuple[Number, ...], values: tuple[Number, ...]) -> Pie
     return Piecewise(_checked("piecewise", *boundaries), _checked("piecewise", *values))
 
 
+def mixed(parts: tuple[Any, ...], factors: tuple[Number, ...]) -> Mixed:
+    """The sum of ``parts``, schedules or numbers, each times its factor.
+
+    Args:
+      parts: At least one.
+      factors: One a part.
+
+    Examples:
+      >>> print(mixed((linear(0.0, 1.0, steps=10), 1.0), (2.0, 0.5)).at(5))
+      1.5
+    """
+    if not parts or len(parts) != len(factors):
+        raise InputError(
+            f"found {len(parts)} parts and {len(factors)} factors, expected one factor "
+            "a part",
+            where="mixed",
+        )
+    return Mixed(
+        tuple(coefficient(part, "mixed parts") for part in parts),
+        _checked("mixed factors", *factors),
+    )
+
+
 def is_schedule(value: object) -> bool:
     """Whether ``value`` depends on the step."""
     return isinstance(value, (Linear, Cosine, Piecewise, Mixed))

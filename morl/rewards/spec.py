@@ -82,7 +82,7 @@ TRANSFORMS = {
 SCHEDULES = {
     "cosine": Made(schedule.Cosine, schedule.cosine),
     "linear": Made(schedule.Linear, schedule.linear),
-    "mixed": Made(schedule.Mixed, schedule.Mixed),
+    "mixed": Made(schedule.Mixed, schedule.mixed),
     "piecewise": Made(schedule.Piecewise, schedule.piecewise),
 }
 

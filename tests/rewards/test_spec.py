@@ -434,6 +434,147 @@ def test_what_is_wrong_is_named_with_its_place(data, words, where):
     refused(data, *words, where=where)
 
 
+def sourced(**source):
+    return changed(rewards={"helpful": {"source": source}, "harmless": {}})
+
+
+def through(transform):
+    return changed(rewards={"helpful": {"through": [transform]}, "harmless": {}})
+
+
+def weighed(schedule):
+    return changed(utility={"sum": {"helpful": schedule, "harmless": 1}})
+
+
+SETTINGS = {
+    "text for a number": (
+        sourced(kind="implicit", beta="much"),
+        ("found 'much', expected a number",),
+        "rewards.helpful.source.beta",
+    ),
+    "a share for a count": (
+        sourced(kind="distinct", n=2.5),
+        ("found 2.5, expected a whole number",),
+        "rewards.helpful.source.n",
+    ),
+    "a list for a text": (
+        sourced(kind="regex", pattern=["x"]),
+        ("found ['x'], expected text",),
+        "rewards.helpful.source.pattern",
+    ),
+    "a text for a list": (
+        sourced(kind="answer", places="number"),
+        ("found 'number', expected a list",),
+        "rewards.helpful.source.places",
+    ),
+    "a term without its weight": (
+        sourced(kind="lexicon", terms=[["maybe"]]),
+        ("found ['maybe'], expected a list of 2",),
+        "rewards.helpful.source.terms[0]",
+    ),
+    "a weight that is no number": (
+        sourced(kind="lexicon", terms={"maybe": "often"}),
+        ("found 'often', expected a number",),
+        "rewards.helpful.source.terms[0]",
+    ),
+    "a text for a function": (
+        sourced(kind="callable", fn="judge"),
+        ("found 'judge', expected a mapping",),
+        "rewards.helpful.source.fn",
+    ),
+    "a function without a name": (
+        sourced(kind="callable", fn={}),
+        ("'source' is missing",),
+        "rewards.helpful.source.fn",
+    ),
+    "a size that is none": (
+        through({"running_quantile": {"size": 10.5}}),
+        ("found 10.5, expected a whole number",),
+        "rewards.helpful.through[0].running_quantile.size",
+    ),
+    "true for a count": (
+        through({"group_standardize": {"ddof": True}}),
+        ("found True, expected a whole number",),
+        "rewards.helpful.through[0].group_standardize.ddof",
+    ),
+    "a number for a name": (
+        through({"standardize": {"axis_name": 3}}),
+        ("found 3, expected text",),
+        "rewards.helpful.through[0].standardize.axis_name",
+    ),
+    "a lone step": (
+        weighed({"piecewise": {"boundaries": 1, "values": [0, 1]}}),
+        ("found 1, expected a list",),
+        "utility.sum[0].weight.piecewise.boundaries",
+    ),
+    "a factor too many": (
+        weighed({"mixed": {"parts": [1.0], "factors": [1, 2]}}),
+        ("1 parts and 2 factors",),
+        "utility.sum[0].weight.mixed",
+    ),
+    "no condition at all": (
+        changed(
+            utility={
+                "where": {"all": []},
+                "then": {"reward": "helpful"},
+                "otherwise": {"reward": "harmless"},
+            }
+        ),
+        ("at least one condition",),
+        "utility.where.all",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "where"), SETTINGS.values(), ids=SETTINGS.keys()
+)
+def test_a_setting_of_another_kind_is_named_with_its_place(data, words, where):
+    refused(data, *words, where=where)
+
+
+WHOLE_NUMBERS = {
+    "lexicon": {"terms": [["maybe", 1], ["perhaps", -2]], "count": "terms"},
+    "regex": {"pattern": "x", "timeout": 2},
+    "answer": {"relative": 0, "absolute": 1},
+    "implicit": {"beta": 1},
+    "callable": {"fn": {"source": "judge"}, "timeout": 30},
+    "batched": {"fn": {"source": "judge"}, "timeout": 600, "backoff": 1},
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE_NUMBERS)
+def test_whole_numbers_are_taken_where_settings_are_real(kind):
+    entry = {"source": {"kind": kind, **WHOLE_NUMBERS[kind]}}
+    data = {"rewards": {"r": entry}, "utility": {"reward": "r"}}
+    sources = {"judge": judge}
+    found = morl.from_yaml(yaml.safe_dump(data), sources=sources)
+    source = found.reward("r").source
+    real = [
+        vars(source).get(key) for key in ("timeout", "beta", "relative", "absolute")
+    ]
+    real += [weight for _, weight in vars(source).get("terms", ())]
+    assert all(number is None or isinstance(number, float) for number in real)
+    assert morl.from_yaml(found.to_yaml(), sources=sources) == found
+
+
+def test_yaml_numbers_without_a_point_are_numbers():
+    text = "rewards: {r: {source: {kind: implicit, beta: 1e-1}}}\nutility: {reward: r}"
+    assert morl.from_yaml(text).reward("r").source.beta == 0.1
+
+
+def test_the_terms_of_a_lexicon_may_be_a_mapping_as_in_python():
+    text = """
+    rewards:
+      hedges: {source: {kind: lexicon, terms: {maybe: 1, i think: -2}}}
+    utility: {reward: hedges}
+    """
+    source = morl.from_yaml(text).reward("hedges").source
+    assert (
+        source == rules.lexicon({"maybe": 1.0, "i think": -2.0}, name="hedges").source
+    )
+
+
 def test_a_missing_source_is_an_error():
     text = COMPOSITIONS["callable"].to_yaml()
     refused(text, "'judge'", "sources=", where="rewards.judge.source.fn")
@@ -466,8 +607,7 @@ def test_what_has_no_name_cannot_be_saved():
 def test_the_table_of_names_lists_settings_that_read_back():
     for table in (spec.TRANSFORMS, spec.SCHEDULES):
         for name, entry in table.items():
-            if name != "mixed":
-                assert entry.make.__name__ == name
+            assert entry.make.__name__ == name
             assert dataclasses.is_dataclass(entry.settings)
     for name, entry in spec.SCALARIZERS.items():
         assert entry.function.__name__ == name
