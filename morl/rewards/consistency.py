@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from morl import scalarize
 from morl.errors import InputError
-from morl.rewards.expression import Scalarized, Slot, leaf_names, slots, walk
+from morl.rewards.expression import Leaf, Scalarized, Slot, leaf_names, slots, walk
 from morl.rewards.gates import Condition, Percentile
 from morl.rewards.names import unknown_name
 from morl.rewards.objective import Reward
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Composition: TypeAlias = "morl.rewards.composition.Composition"
 Column: TypeAlias = "morl.rewards.composition.Column"
+
+NONNEGATIVE = (scalarize.chebyshev, scalarize.smooth_chebyshev, scalarize.worst_case)
 
 
 def union(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -72,6 +74,8 @@ def check_columns(
         raise InputError(
             f"present has shape {present.shape}, rewards have {rewards.shape}"
         )
+    if present.dtype != bool:
+        raise InputError(f"present holds {present.dtype}, expected Booleans")
 
 
 def check_percentiles(composition: Composition) -> None:
@@ -90,7 +94,7 @@ def check_percentiles(composition: Composition) -> None:
 def checked_weights(
     composition: Composition, weights: Float[Arrays, "..."] | None
 ) -> Float[Array, "..."] | None:
-    """``weights`` in float32, one entry an objective and finite where that is known."""
+    """``weights`` in float32, one entry an objective; what is known is checked."""
     if weights is None:
         return None
     objectives = composition.objectives
@@ -103,7 +107,24 @@ def checked_weights(
         broken = [n for i, n in enumerate(objectives) if not finite[:, i].all()]
         if broken:
             raise InputError(f"weights of {', '.join(broken)} are not finite")
+        _refuse_negative(composition, np.asarray(weights).reshape(finite.shape))
     return jnp.asarray(weights, jnp.float32)
+
+
+def _refuse_negative(
+    composition: Composition, weights: Float[np.ndarray, "n m"]
+) -> None:
+    """Refuses negative weights where a scalarizer would take less for better."""
+    for node in walk(composition.root):
+        if not isinstance(node, Scalarized) or node.function not in NONNEGATIVE:
+            continue
+        parts = {part.name for part in node.parts if isinstance(part, Leaf)}
+        for name, column in zip(composition.objectives, weights.T, strict=True):
+            if name in parts and column.min(initial=0) < 0:
+                raise InputError(
+                    f"weight of {name} is {column.min():g}, expected at least 0",
+                    where=node.function.__name__,
+                )
 
 
 def steered_slots(composition: Composition) -> tuple[Slot, ...]:

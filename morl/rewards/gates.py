@@ -91,8 +91,10 @@ class Joined(Logic):
 
     def __str__(self) -> str:
         """As it is written."""
-        inner = [f"({p})" if isinstance(p, Joined) else str(p) for p in self.parts]
-        return (" & " if self.sense == "all" else " | ").join(inner)
+        # Without brackets Python would read & and | before >= and <=.
+        return (" & " if self.sense == "all" else " | ").join(
+            f"({part})" for part in self.parts
+        )
 
 
 @jax.tree_util.register_dataclass

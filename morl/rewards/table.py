@@ -27,6 +27,7 @@ HEADINGS = (
     "condition",
     "transforms",
 )
+MOST_SHOWN = 6
 ABSENT_MEANS = {
     "renormalize": "the weights of absent objectives go to those present",
     "propagate": "an absent reward makes the utility absent",
@@ -111,7 +112,9 @@ def call(settings: object) -> str:
     values = []
     for field in fields(settings):  # pyright: ignore[reportArgumentType]
         value = vars(settings)[field.name]
-        if isinstance(value, np.ndarray) or np.ndim(value):
+        if isinstance(value, tuple) and len(value) <= MOST_SHOWN:
+            value = f"({', '.join(map(show_number, value))})"
+        elif isinstance(value, np.ndarray) or np.ndim(value):
             value = f"{np.size(value)} values"
         elif not isinstance(value, Tracer) and value == field.default:
             continue

@@ -203,6 +203,30 @@ def test_weights_that_are_not_finite_are_named():
     refused(lambda: composition.utility(jnp.zeros(2), HERE, weights), "harmless")
 
 
+@pytest.mark.parametrize("name", ["chebyshev", "smooth_chebyshev", "worst_case"])
+def test_negative_weights_at_call_time_are_refused_where_built_in_ones_are(name):
+    build = {"worst_case": morl.worst_case}.get(
+        name, lambda parts: vars(morl)[name](parts, ideal=1.0)
+    )
+    composition = 2.0 * build({helpful: 0.5, harmless: 0.5})
+    sweep = jnp.array([[0.5, 0.5], [1.5, -0.5]])
+    refused(
+        lambda: composition.utility(jnp.zeros((2, 2)), jnp.ones((2, 2), bool), sweep),
+        "weight of harmless is -0.5",
+        where=name,
+    )
+    linear = helpful + harmless
+    assert linear.utility(jnp.zeros(2), HERE, jnp.array([1.5, -0.5]))[1]
+
+
+def test_a_mask_that_is_no_mask_is_refused():
+    names = ("helpful", "harmless")
+    refused(
+        lambda: consistency.check_columns(names, jnp.zeros(2), jnp.ones(2)),
+        "present holds float32, expected Booleans",
+    )
+
+
 def test_one_weight_cannot_replace_two_coefficients():
     parts = {helpful: 0.5, harmless: 0.5}
     composition = morl.chebyshev(parts, ideal=1.0) + 0.1 * helpful

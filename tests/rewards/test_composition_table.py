@@ -49,7 +49,7 @@ def test_the_table_is_aligned_and_complete():
         "transforms",
     ]
     clip = "clip(-1, 1) > standardize()"
-    gate = "toxicity <= 0.5 & judge >= -1, else 0"
+    gate = "(toxicity <= 0.5) & (judge >= -1), else 0"
     data, rule_based = ["data-driven", "numerical"], ["rule-based", "numerical"]
     plain = ["explicit", "general"]
     assert [cells(row) for row in rows] == [
@@ -92,9 +92,16 @@ def test_formulas_of_scalarizers_and_branches_read_as_they_are_written():
     )
     branch = morl.where((toxicity <= 0.5) | (helpful >= 0), fair - 1, -helpful)
     assert repr(branch) == (
-        "Composition(where(toxicity <= 0.5 | helpful >= 0, "
+        "Composition(where((toxicity <= 0.5) | (helpful >= 0), "
         "2 * smooth_chebyshev({helpful: 0.5, harmless: 0.5}, temperature=0.1, "
         "ideal={harmless: 1}) - 1, -helpful))"
+    )
+
+
+def test_a_piecewise_schedule_shows_its_steps_and_values():
+    steps = morl.schedules.piecewise((10, 20), (0.0, 0.5, 1.0))
+    assert repr(steps * helpful) == (
+        "Composition(piecewise((10, 20), (0, 0.5, 1)) * helpful)"
     )
 
 
