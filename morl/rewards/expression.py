@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from morl import scalarize
@@ -201,7 +202,7 @@ def _sum(node: Sum, scope: Scope) -> Value:
     A rule or a nested part has a unit of its own, so that the sum is absent where one
     of them is.
     """
-    steered = [isinstance(p, Leaf) and p.name in scope.steered for p in node.parts]
+    steered = [_is_steered(part, scope) for part in node.parts]
     chosen = [i for i, is_steered in enumerate(steered) if is_steered]
     others = [i for i, is_steered in enumerate(steered) if not is_steered]
     total, present = jnp.zeros(()), jnp.asarray(True)
@@ -216,6 +217,10 @@ def _sum(node: Sum, scope: Scope) -> Value:
     return total, present
 
 
+def _is_steered(part: Node, scope: Scope) -> bool:
+    return isinstance(part, Leaf) and part.name in scope.steered
+
+
 def _scalarized(node: Scalarized, scope: Scope) -> Value:
     everything = list(range(len(node.parts)))
     values, weights, here = _gather(node.parts, node.weights, everything, scope)
@@ -223,7 +228,9 @@ def _scalarized(node: Scalarized, scope: Scope) -> Value:
     if node.ideal is not None:
         settings["ideal"] = _ideal(node, scope)
     utility = node.function(values, weights, present=here, **settings)
-    return utility, _enough(weights, here, scope.absent)
+    steered = np.array([_is_steered(part, scope) for part in node.parts])
+    enough = _enough(jnp.where(steered, weights, 0), here, scope.absent)
+    return utility, enough & _enough(jnp.where(steered, 0, weights), here, PROPAGATE)
 
 
 def _gather(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orbax.checkpoint import v1 as ocp
 
 import morl
 from morl.rewards import RULE, Reward
@@ -414,6 +415,47 @@ def test_nothing_stands_in_for_a_rule_that_is_absent():
     assert not known
 
 
+SCALARIZERS = {
+    "chebyshev": lambda parts: morl.chebyshev(parts, ideal=5.0),
+    "smooth_chebyshev": lambda parts: morl.smooth_chebyshev(parts, ideal=5.0),
+    "worst_case": morl.worst_case,
+    "linear": morl.linear,
+}
+
+
+@pytest.mark.parametrize("name", SCALARIZERS)
+def test_in_a_scalarizer_objectives_stand_in_for_each_other_and_for_nothing_else(name):
+    build = SCALARIZERS[name]
+    whole = build({helpful: 0.5, harmless: 0.3, length: 0.2, 0.5 * honest + 1.0: 0.1})
+    index = {name: place for place, name in enumerate(whole.names)}
+    raw = jnp.array([1.0, 2.0, 3.0, 4.0])
+    without = lambda name: whole.utility(raw, ALL.at[index[name]].set(False))
+    utility, known = without("helpful")
+    assert known
+    # The weights keep their total: 0.5 goes to the others in proportion.
+    rest = build(
+        {harmless: 0.3 * 1.1 / 0.6, length: 0.2 * 1.1 / 0.6, nested(): 1.1 / 6}
+    )
+    order = [index[name] for name in rest.names]
+    expected, _ = rest.utility(raw[jnp.array(order)], jnp.ones(len(order), bool))
+    np.testing.assert_allclose(utility, expected, rtol=1e-5)
+    assert not without("length")[1]
+    assert not without("honest")[1]
+
+
+def nested():
+    return 0.5 * honest + 1.0
+
+
+@pytest.mark.parametrize("name", SCALARIZERS)
+def test_a_scalarizer_of_rules_alone_is_absent_with_any_of_them(name):
+    words = Reward("words", declares=RULE)
+    whole = SCALARIZERS[name]({length: 0.5, words: 0.5})
+    raw = jnp.array([1.0, 2.0])
+    assert whole.utility(raw, jnp.ones(2, bool))[1]
+    assert not whole.utility(raw, jnp.array([False, True]))[1]
+
+
 def test_all_objectives_absent_is_no_utility_and_never_zero():
     utility, known = linear_reward.utility(RAW, jnp.array([False] * 3 + [True]))
     assert not known
@@ -482,6 +524,26 @@ def test_statistics_are_those_of_all_batches_seen(key):
     np.testing.assert_allclose(utilities[-1], expected, rtol=1e-4, atol=1e-5)
     frozen, _ = composition.utility(batches[-1], here, state=state)
     np.testing.assert_allclose(frozen, utilities[-1], rtol=1e-6)
+
+
+def test_state_saved_and_restored_goes_on_as_if_it_had_not_been(tmp_path, key):
+    learning = (
+        helpful.through(
+            morl.transforms.standardize(), morl.transforms.running_quantile(size=5)
+        )
+        + harmless.through(morl.transforms.running_min_max())
+        + honest.through(morl.transforms.group_standardize())
+    )
+    batches = jax.random.normal(key, (3, 8, 3))
+    here = jnp.ones((8, 3), bool)
+    state = learning.init_state()
+    for batch in batches[:2]:
+        state = learning.apply(batch, here, state).state
+    ocp.save(str(tmp_path / "state"), state)
+    restored = ocp.load(str(tmp_path / "state"), learning.init_state())
+    straight = learning.apply(batches[2], here, state)
+    resumed = learning.apply(batches[2], here, restored)
+    jax.tree.map(np.testing.assert_array_equal, straight, resumed)
 
 
 def test_bfloat16_rewards_are_summed_in_float32():
