@@ -58,6 +58,13 @@ def check_tensors(config: TransformerConfig, tensors: Tensors, *, where: str) ->
     Raises:
       InputError: It names the tensor, what was found and what was expected.
     """
+    if config.num_layers > len(tensors):
+        # A garbled count would name more tensors than memory holds.
+        raise InputError(
+            f"found {len(tensors)} tensors, expected several for each of "
+            f"{config.num_layers} layers",
+            where=where,
+        )
     shapes = tensor_shapes(config)
     for name, shape in shapes.items():
         if name not in tensors:

@@ -89,9 +89,16 @@ def gguf_config(reader: "GGUFReader", path: Path) -> TransformerConfig:
                 where=f"{path}: {key}",
             )
 
-    def read(key: str) -> Any:
-        return gguf_field(reader, f"llama.{key}", path)
+    def read(key: str, kind: type = int) -> Any:
+        value = gguf_field(reader, f"llama.{key}", path)
+        if not isinstance(value, kind):
+            raise InputError(
+                f"found {value!r}, expected {kind.__name__}",
+                where=f"{path}: llama.{key}",
+            )
+        return value
 
+    epsilon = read("attention.layer_norm_rms_epsilon", float)
     heads, width = read("attention.head_count"), read("embedding_length")
     names = {tensor.name for tensor in reader.tensors}
     embedding = next((t for t in reader.tensors if t.name == "token_embd.weight"), None)
@@ -105,9 +112,9 @@ def gguf_config(reader: "GGUFReader", path: Path) -> TransformerConfig:
         num_kv_heads=read("attention.head_count_kv"),
         head_dim=read("rope.dimension_count"),
         ffn_width=read("feed_forward_length"),
-        rope_base=float(read("rope.freq_base")),
+        rope_base=float(read("rope.freq_base", float)),
         # The header stores 1e-5 as a float32; the weights were trained with 1e-5.
-        norm_epsilon=float(f"{read('attention.layer_norm_rms_epsilon'):.6g}"),
+        norm_epsilon=float(f"{epsilon:.6g}"),
         max_positions=read("context_length"),
         tied="output.weight" not in names,
         qkv_bias="blk.0.attn_q.bias" in names,
@@ -147,8 +154,8 @@ def gguf_tensors(
     """Every weight in float32, under its Hugging Face name and in its row order.
 
     Raises:
-      InputError: A tensor is not known, or its quantisation is none of
-        :data:`QUANTISATIONS`.
+      InputError: A tensor is not known or does not divide into heads, or its
+        quantisation is none of :data:`QUANTISATIONS`.
     """
     from gguf.quants import dequantize
 
@@ -170,6 +177,12 @@ def gguf_tensors(
         weight = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         part = tensor.name.split(".")[-2]
         if part in heads:
+            if len(weight) % (2 * heads[part]):
+                raise InputError(
+                    f"found {len(weight)} rows, expected an even number for each of "
+                    f"{heads[part]} heads",
+                    where=where,
+                )
             weight = unpermute(weight, heads[part])
         found[name] = weight
     return found

@@ -60,9 +60,21 @@ def _whole(config: Mapping[str, Any], key: str, where: str) -> int:
     return value
 
 
+def _number(config: Mapping[str, Any], key: str, default: float, where: str) -> float:
+    """A number of the config."""
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"found {value!r}, expected a number", where=f"{where}: {key}")
+    return float(value)
+
+
 def _rope_base(config: Mapping[str, Any], where: str) -> float:
     """The rotary base, from where either generation of configs keeps it."""
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(scaling, dict):
+        raise InputError(
+            f"found {scaling!r}, expected an object", where=f"{where}: rope_scaling"
+        )
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     extra = set(scaling) - {"rope_type", "type", "rope_theta"}
     if kind != "default" or extra:
@@ -70,12 +82,7 @@ def _rope_base(config: Mapping[str, Any], where: str) -> float:
             f"found rotary scaling {dict(scaling)}, expected rope_type 'default'",
             where=f"{where}: rope_scaling",
         )
-    base = scaling.get("rope_theta", config.get("rope_theta", 10_000.0))
-    if isinstance(base, bool) or not isinstance(base, int | float):
-        raise InputError(
-            f"found {base!r}, expected a number", where=f"{where}: rope_theta"
-        )
-    return float(base)
+    return _number({**config, **scaling}, "rope_theta", 10_000.0, where)
 
 
 def _check_keys(config: Mapping[str, Any], where: str) -> None:
@@ -94,10 +101,11 @@ def _check_keys(config: Mapping[str, Any], where: str) -> None:
                 "not change the computation",
                 where=f"{where}: {key}",
             )
-    kinds = set(config.get("layer_types") or ()) - {"full_attention"}
-    if kinds:
+    kinds = config.get("layer_types") or []
+    others = set(map(str, kinds)) if isinstance(kinds, list) else {str(kinds)}
+    if others := sorted(others - {"full_attention"}):
         raise InputError(
-            f"found {sorted(kinds)}, expected full_attention in every layer",
+            f"found {others}, expected full_attention in every layer",
             where=f"{where}: layer_types",
         )
 
@@ -141,7 +149,7 @@ def config_from_json(
             head_dim=_whole(sizes, "head_dim", where),
             ffn_width=_whole(config, "intermediate_size", where),
             rope_base=_rope_base(config, where),
-            norm_epsilon=float(optional.get("rms_norm_eps", 1e-6)),
+            norm_epsilon=_number(optional, "rms_norm_eps", 1e-6, where),
             max_positions=_whole(sizes, "max_position_embeddings", where),
             tied=bool(optional.get("tie_word_embeddings", False)),
             qkv_bias=biased or family == "qwen2",

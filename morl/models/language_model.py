@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from morl.errors import InputError
 from morl.models.chat import ChatTokenizer, load_chat_tokenizer, save_chat_tokenizer
 from morl.models.loading import load_weights, save_weights
 from morl.models.transformer import Transformer
@@ -31,12 +32,19 @@ def load_language_model(path: str | Path) -> LanguageModel:
 
     Raises:
       InputError: A file is missing, damaged, or of an architecture that the
-        transformer is not; the message names it.
+        transformer is not, or tokenizer and weights do not fit; the message names it.
     """
     path = Path(path)
     # The tokenizer first: a folder without one is refused before gigabytes are read.
     chat = load_chat_tokenizer(path)
     model, fingerprint = load_weights(path)
+    if chat.vocab_size > model.config.vocab_size:
+        # A lookup beyond the table would silently give the last row.
+        raise InputError(
+            f"the tokenizer has {chat.vocab_size} tokens, the weights have rows for "
+            f"{model.config.vocab_size}: they are not of one model",
+            where=str(path),
+        )
     return LanguageModel(
         path.stem if path.is_file() else path.name, model, chat, fingerprint
     )

@@ -151,8 +151,9 @@ def _folder_template(folder: Path, config: Mapping[str, Any]) -> str | None:
     if found is None:
         found = _json_if_there(folder / "chat_template.json").get("chat_template")
     if isinstance(found, list):
-        named = {entry.get("name"): entry.get("template") for entry in found}
-        found = named.get("default")
+        named = [entry for entry in found if isinstance(entry, dict)]
+        chosen = (e.get("template") for e in named if e.get("name") == "default")
+        found = next(chosen, None)
     return found
 
 
@@ -173,13 +174,19 @@ def chosen_template(
         raise InputError(
             "the model ships no chat template; give one as template=", where=where
         )
-    variables = {
-        **config.get("chat_template_variables", {}),
-        **(choice.variables or {}),
-    }
-    now = choice.now
-    if now is None and "chat_template_now" in config:
-        now = datetime.fromisoformat(config["chat_template_now"])
+    try:
+        variables = {
+            **config.get("chat_template_variables", {}),
+            **(choice.variables or {}),
+        }
+        now = choice.now
+        if now is None and "chat_template_now" in config:
+            now = datetime.fromisoformat(config["chat_template_now"])
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"cannot use chat_template_variables or chat_template_now ({error})",
+            where=where,
+        ) from None
     return ChatTemplate(source, dict(named), variables, now)
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import runpy
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -167,7 +168,11 @@ def test_a_wrong_tensor_is_named_with_what_was_expected(folder, edit, message):
         ({"hidden_size": "32"}, "hidden_size: found '32', expected a positive"),
         ({"num_key_value_heads": 3}, "num_heads: found 4, expected a multiple"),
         ({"num_hidden_layers": 2}, r"model\.layers\.2\.\S+: found 9 tensors"),
+        ({"num_hidden_layers": 10**30}, "found 30 tensors, expected several for each"),
+        ({"layer_types": 3}, r"layer_types: found \['3'\]"),
+        ({"rope_scaling": "yarn"}, "rope_scaling: found 'yarn', expected an object"),
         ({"rope_theta": "x"}, "rope_theta: found 'x', expected a number"),
+        ({"rms_norm_eps": [1]}, r"rms_norm_eps: found \[1\], expected a number"),
     ],
 )
 def test_a_config_that_the_transformer_cannot_honour_is_refused(
@@ -312,6 +317,19 @@ def test_a_garbled_gguf_file_is_named(tmp_path):
     content[8:64] = bytes(56 * [255])
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"garbled\.gguf: damaged"):
+        load_weights(path)
+
+
+def test_a_gguf_whose_heads_do_not_fit_its_rows_is_named(tmp_path):
+    path = tmp_path / "garbled.gguf"
+    write_gguf(path, ("F32",))
+    content = path.read_bytes()
+    # Key, type and value of one entry of the header: 4 heads become 40.
+    entry = b"llama.attention.head_count" + struct.pack("<II", 4, GGUF_CONFIG.num_heads)
+    assert content.count(entry) == 1
+    heads = entry[:-4] + struct.pack("<I", 40)
+    path.write_bytes(content.replace(entry, heads))
+    with pytest.raises(InputError, match=r"attn_q\.weight: found 64 rows, .*40 heads"):
         load_weights(path)
 
 

@@ -170,6 +170,9 @@ def test_a_model_without_template_is_refused_and_one_can_be_given(tmp_path):
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match="ships no chat template"):
         load_chat_tokenizer(folder)
+    (folder / "tokenizer_config.json").write_text('{"chat_template": [1, {"name": 2}]}')
+    with pytest.raises(InputError, match="ships no chat template"):
+        load_chat_tokenizer(folder)
     given = load_chat_tokenizer(folder, template="{{ messages[0].content }}")
     assert given.encode_prompt("a").tolist()[0] == 256
 
@@ -182,6 +185,12 @@ def test_a_model_without_template_is_refused_and_one_can_be_given(tmp_path):
         ("tokenizer_config.json", "{", "tokenizer_config.json: not valid JSON"),
         ("tokenizer_config.json", "[]", "expected an object"),
         ("tokenizer_config.json", '{"eos_token": "<no>"}', "'<no>' is not in the"),
+        (
+            "tokenizer_config.json",
+            '{"chat_template_variables": 3}',
+            "template_variables",
+        ),
+        ("tokenizer_config.json", '{"chat_template_now": "noon"}', "chat_template_now"),
         ("chat_template.jinja", "{% if %}", "not a valid Jinja template"),
         ("chat_template.jinja", "\xff", "not UTF-8"),
         ("generation_config.json", '{"eos_token_id": "x"}', "eos_token_id"),
