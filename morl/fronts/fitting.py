@@ -117,6 +117,8 @@ def fit_pool(
     pool: Pool,
     features: Features,
     settings: HeadSettings,
+    *,
+    progress: Progress | None = None,
 ) -> Fitted:
     """Cross-validates, then fits heads to the whole pool and to each of its parts.
 
@@ -125,6 +127,7 @@ def fit_pool(
       pool: Pairs and labels.
       features: Of ``pool.records``.
       settings: As for the features.
+      progress: Called with fits of the cross-validation done and in all.
 
     Returns:
       Heads and out-of-fold readings.
@@ -139,6 +142,7 @@ def fit_pool(
         folds(pool.scores),
         num_folds=settings.folds,
         margin=settings.margin,
+        progress=progress,
     )
     l2 = jnp.asarray(validation.l2, jnp.float32)
     fit = lambda data: fit_heads(data, l2, margin=settings.margin).head

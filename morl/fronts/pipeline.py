@@ -150,9 +150,11 @@ def fit_stage(
             progress=stage.progress,
         )
         stage.remark = f"{len(features.values)} responses"
-    with run.stage("heads") as stage:
+    with run.stage("heads", "fits") as stage:
         inside = _first(features, len(encoded))
-        fitted = fit_pool(language_model, pool, inside, settings)
+        fitted = fit_pool(
+            language_model, pool, inside, settings, progress=stage.progress
+        )
         evaluation = evaluate_heads(
             pool, fitted, outside, _rest(features, len(encoded))
         )

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from morl.losses import binary_cross_entropy, margin_bradley_terry
 from morl.models.heads import LinearHead
 from morl.numerics import WeightedSum
+from morl.training.features import Progress
 
 NUM_STEPS = 80
 L2_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
@@ -168,6 +169,7 @@ def cross_validate(
     num_folds: int,
     grid: tuple[float, ...] = L2_GRID,
     margin: float = 0.0,
+    progress: Progress | None = None,
 ) -> CrossValidation:
     """Fits every fold at every penalty, and reads each pair by heads that missed it.
 
@@ -181,6 +183,7 @@ def cross_validate(
       num_folds: Number of folds.
       grid: Penalties to try.
       margin: Nats of log-odds that a unit of strength asks for.
+      progress: Called with fits done and fits in all.
 
     Returns:
       Readings at the chosen penalty, and the losses that chose it.
@@ -201,6 +204,8 @@ def cross_validate(
             margins[index, pair_folds == fold] = gap[pair_folds == fold]
             read = np.asarray(data.labelled @ fit.head.weight + fit.head.bias[None])
             logits[index, label_folds == fold] = read[label_folds == fold]
+            if progress is not None:
+                progress(fold * len(grid) + index + 1, num_folds * len(grid))
     losses = np.stack([_total(sums).mean for sums in missed])
     best = np.argmin(losses, axis=0)
     choose = lambda readings: np.take_along_axis(readings, best[None, None], axis=0)[0]

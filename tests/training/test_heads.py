@@ -79,13 +79,16 @@ def test_readings_are_out_of_fold(key):
         worse=jnp.asarray(rng.normal(size=(num_pairs, 200)), jnp.float32),
         labelled=jnp.asarray(rng.normal(size=(num_labels, 200)), jnp.float32),
     )
+    told = []
     found = cross_validate(
         noise,
         np.arange(num_pairs) % 4,
         np.arange(num_labels) % 4,
         num_folds=4,
         grid=(0.01, 0.1),
+        progress=lambda done, total: told.append((done, total)),
     )
+    assert told == [(done, 8) for done in range(1, 9)]
     own = found.margins[np.asarray(noise.pair_mask)]
     # Heads that had seen their pairs would order nearly all of this noise.
     assert (own > 0).mean() == pytest.approx(0.5, abs=0.12)
