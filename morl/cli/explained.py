@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from morl.cli.responses import Answers
 from morl.feedback import Record
-from morl.fronts.fitting import encode_records, read_features
+from morl.fronts.fitting import encode_records, read_features, reading_settings
 from morl.fronts.sampling import sample_candidates
 from morl.fronts.settings import CandidateSettings, HeadSettings
 from morl.models.chat import EncodedRecord
@@ -23,6 +23,7 @@ from morl.rewards.explain import Part, explain
 from morl.rewards.scoring import Scores
 from morl.training.features import pack, record_length
 
+UNCUT = 1 << 30
 UNCENTRED = (
     "one response to this prompt: calibrated rewards are centred on several; give more "
     "responses, or --reference 8 to sample them"
@@ -40,10 +41,7 @@ class Backbone(NamedTuple):
         """How its heads read responses."""
         if self.heads is None:
             return HeadSettings()
-        reading = self.heads.reading
-        return HeadSettings(
-            layers=(reading.layer,), layer=reading.layer, pooling=reading.pooling
-        )
+        return reading_settings(self.heads)
 
 
 class Sampling(NamedTuple):
@@ -98,7 +96,7 @@ def explain_answers(
     Returns:
       The explanation of all responses in their order, and what to know of each.
     """
-    batch, columns = _batch(answers), {}
+    batch, columns, read = _batch(answers), {}, []
     if backbone is not None:
         # A response a row: its length fits, however many answer the prompt.
         rows = [
@@ -107,7 +105,12 @@ def explain_answers(
             for response in each.record.responses
         ]
         encoded = encode_records(backbone.model, rows, backbone.settings)
-        batch, columns = _read(batch, headed, encoded, backbone)
+        whole = _uncut(backbone.model, rows)
+        read = [
+            _reason(backbone.settings, *pair)
+            for pair in zip(encoded, whole, strict=True)
+        ]
+        batch, columns = _read(_with_tokens(batch, whole), headed, encoded, backbone)
     scores = score_sources(composition, batch, columns)
     units = _units(sampling, composition, headed, answers, scores, backbone)
     found = explain(
@@ -118,12 +121,11 @@ def explain_answers(
         texts=batch.texts,
         weights=jnp.asarray(weights) if weights else None,
     )
-    read = "" if backbone is None else _source(backbone.settings)
     lost = scores.present & ~units.present
     shown = []
     for row, response in enumerate(found.responses):
         parts = [
-            replace(part, reason=read) if part.name in headed else part
+            replace(part, reason=read[row]) if part.name in headed else part
             for part in response.parts
         ]
         pairs = zip(parts, lost[row], strict=True)
@@ -147,22 +149,33 @@ def _batch(answers: Sequence[Answers]) -> TextBatch:
     )
 
 
+def _uncut(model: LanguageModel, records: Sequence[Record]) -> list[EncodedRecord]:
+    """Tokens of whole responses: rules count what heads were never shown."""
+    return [
+        model.chat.encode_responses(r.prompt, r.responses, max_tokens=UNCUT)
+        for r in records
+    ]
+
+
+def _with_tokens(batch: TextBatch, encoded: Sequence[EncodedRecord]) -> TextBatch:
+    rows = pack(encoded, max(record_length(record) for record in encoded))
+    return replace(batch, tokens=rows.tokens, mask=rows.own.astype(bool))
+
+
 def _read(
     batch: TextBatch,
     headed: tuple[str, ...],
     encoded: Sequence[EncodedRecord],
     backbone: Backbone,
 ) -> tuple[TextBatch, dict[str, Float[np.ndarray, " n"]]]:
-    """The batch with its tokens, and by name the raw rewards of the heads."""
-    rows = pack(encoded, max(record_length(record) for record in encoded))
-    whole = replace(batch, tokens=rows.tokens, mask=rows.own.astype(bool))
+    """The batch, and by name the raw rewards of the heads."""
     heads = backbone.heads
     if heads is None:
-        return whole, {}
+        return batch, {}
     features = read_features(backbone.model, encoded, backbone.settings, cache=None)
     values = head_rewards(heads.head, jnp.asarray(features.read(heads.reading)))
     by_name = dict(zip(heads.objectives, np.asarray(values).T, strict=True))
-    return whole, {name: by_name[name] for name in headed}
+    return batch, {name: by_name[name] for name in headed}
 
 
 def _units(
@@ -217,12 +230,20 @@ def _sampled(
         EncodedRecord(encoded.prompt, (response,), (own,))
         for response, own in zip(encoded.responses, encoded.own, strict=True)
     ]
-    scores = score_sources(composition, *_read(batch, headed, rows, backbone))
+    whole = _with_tokens(batch, rows)
+    scores = score_sources(composition, *_read(whole, headed, rows, backbone))
     return scores.rewards, scores.present
 
 
-def _source(settings: HeadSettings) -> str:
-    return f"head on layer {settings.layer}, {settings.pooling}"
+def _reason(settings: HeadSettings, seen: EncodedRecord, whole: EncodedRecord) -> str:
+    """Which head gave a reward, and what of prompt and response it did not see."""
+    found = f"head on layer {settings.layer}, {settings.pooling}"
+    kept, length = len(seen.responses[0]), len(whole.responses[0])
+    if kept < length:
+        found += f"; saw the first {kept} of {length} tokens"
+    if missing := len(whole.prompt) - len(seen.prompt):
+        found += f"; did not see {missing} tokens of the prompt"
+    return found
 
 
 def _bare(part: Part) -> Part:

@@ -1,6 +1,7 @@
 """``morl score``: what a composition says of given responses, and why."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from morl.cli.sources import open_model
 from morl.cli.specification import open_heads, read_composition, run_heads
 from morl.errors import InputError
 from morl.models.fetch import default_cache
-from morl.rewards import Composition, Explanation
+from morl.rewards import Composition, Explanation, UncalibratedWarning
+from morl.rewards.consistency import compared_across_prompts, uncalibrated
 from morl.rewards.functions import ArraySource
 from morl.rewards.render import explanation_tables
 from morl.rewards.rules.length import Length
@@ -85,6 +87,7 @@ def score(argv: Sequence[str]) -> None:
     if config.dry_run:
         _dry_run(config, composition, headed, answers)
         return
+    _warn_of_heads(composition, headed)
     backbone = _backbone(config, headed, heads)
     if backbone is not None:
         _check_prompts(answers)
@@ -100,7 +103,7 @@ def score(argv: Sequence[str]) -> None:
     if config.json:
         print(lines, end="")
     else:
-        _print_tables(composition, explanation, answers, notes)
+        _print_tables(composition, explanation, answers, notes, config.weights)
     if config.out is not None:
         write_text(config.out / SCORES, lines)
         if not config.json:
@@ -188,6 +191,16 @@ def _check(
         )
 
 
+def _warn_of_heads(composition: Composition, headed: tuple[str, ...]) -> None:
+    """Heads compare within a prompt only, also where the rewards do not declare it."""
+    across = compared_across_prompts(composition, headed)
+    undeclared = tuple(
+        name for name in across if composition.reward(name).scale != "per-prompt"
+    )
+    if undeclared:
+        warnings.warn(uncalibrated(undeclared), UncalibratedWarning, stacklevel=2)
+
+
 def _reads_tokens(source: Any) -> bool:
     return (isinstance(source, Length) and source.unit == "token") or (
         isinstance(source, ArraySource) and source.of == "tokens"
@@ -224,9 +237,14 @@ def _print_tables(
     explanation: Explanation,
     answers: Sequence[Answers],
     notes: Sequence[str],
+    weights: Sequence[float],
 ) -> None:
     tables = explanation_tables(explanation)
     OUT.print(Text(str(composition).partition("\n")[0]))
+    if weights:
+        pairs = zip(composition.objectives, weights, strict=True)
+        given = ", ".join(f"{name} {weight:g}" for name, weight in pairs)
+        OUT.print(Text(f"with weights of {given}"))
     for each, rows in zip(answers, places(answers), strict=True):
         prompt = " ".join(turn.content for turn in each.record.prompt).strip()
         OUT.print()

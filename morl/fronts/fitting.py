@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from morl.errors import InputError
 from morl.feedback import Record
 from morl.fronts.pool import Pool
 from morl.fronts.settings import HeadSettings
@@ -16,6 +17,7 @@ from morl.models.chat import EncodedRecord
 from morl.models.head_files import HeadSet
 from morl.models.heads import LinearHead, Reading
 from morl.models.language_model import LanguageModel
+from morl.models.truncation import Truncation
 from morl.training.features import Features, Progress, extract_features
 from morl.training.heads import CrossValidation, HeadData, cross_validate, fit_heads
 
@@ -64,6 +66,30 @@ def resolved_layers(
     count = lambda layer: layer if layer > 0 else depth + 1 + layer
     layers = tuple(sorted({count(layer) for layer in settings.layers}))
     return replace(settings, layers=layers, layer=count(settings.layer))
+
+
+def reading_settings(*heads: HeadSet) -> HeadSettings:
+    """How responses are encoded, and which states are kept, for heads to read them.
+
+    Raises:
+      InputError: The heads were fitted to responses that were cut at different places.
+    """
+    limits = {each.truncation for each in heads}
+    if len(limits) != 1:
+        shown = " and ".join(sorted(str(limit) for limit in limits))
+        raise InputError(
+            f"found heads fitted with {shown}, expected one for all", where="heads"
+        )
+    (limit,) = limits
+    layers = tuple(sorted({each.reading.layer for each in heads}))
+    return HeadSettings(
+        layers=layers,
+        layer=layers[0],
+        pooling=heads[0].reading.pooling,
+        max_tokens=limit.max_tokens,
+        # What may be any length is cut where its prompt still has a token.
+        response_tokens=limit.response_tokens or limit.max_tokens - 1,
+    )
 
 
 def read_features(
@@ -156,7 +182,7 @@ def fit_pool(
     lengths = np.stack(
         [tokens[rows(pool.pairs.better)], tokens[rows(pool.pairs.worse)]], axis=1
     )
-    named = lambda head: head_set(language_model, pool.objectives, reading, head)
+    named = lambda head: head_set(language_model, pool.objectives, settings, head)
     return Fitted(
         named(fit(whole)), named(selector), named(judge), validation, across, lengths
     )
@@ -165,14 +191,16 @@ def fit_pool(
 def head_set(
     language_model: LanguageModel,
     objectives: tuple[str, ...],
-    reading: Reading,
+    settings: HeadSettings,
     head: LinearHead,
 ) -> HeadSet:
-    """Heads with the identity of the backbone and template they were fitted on."""
+    """Heads with what they were fitted on: backbone, template, reading, limits."""
+    resolved = resolved_layers(language_model, settings)
     return HeadSet(
         objectives,
-        reading,
+        Reading(resolved.layer, resolved.pooling),
         head,
         language_model.fingerprint,
         language_model.chat.template_hash,
+        Truncation(settings.max_tokens, settings.response_tokens),
     )

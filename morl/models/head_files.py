@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,11 +13,13 @@ from morl.errors import InputError
 from morl.models.chat import check_template
 from morl.models.heads import LinearHead, Reading
 from morl.models.language_model import LanguageModel
+from morl.models.truncation import Truncation
 from morl.storage import array_digest, read_json, write_json
 from morl.types import Names
 
 PARAMETERS = "parameters"
 MANIFEST = "heads.json"
+VERSION = 2  # 1 did not say where prompts and responses were cut
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class HeadSet:
       head: Their parameters.
       fingerprint: SHA-256 of the backbone's weights.
       template_hash: SHA-256 of the chat template they were fitted under.
+      truncation: Where prompts and responses were cut when they were fitted; what they
+        score is cut the same way.
     """
 
     objectives: Names
@@ -36,6 +41,7 @@ class HeadSet:
     head: LinearHead
     fingerprint: str
     template_hash: str
+    truncation: Truncation
 
 
 def save_heads(folder: str | Path, heads: HeadSet) -> None:
@@ -52,10 +58,12 @@ def save_heads(folder: str | Path, heads: HeadSet) -> None:
     arrays = _arrays(heads.head)
     ocp.save(str(beside / PARAMETERS), arrays)
     manifest = {
+        "version": VERSION,
         "objectives": list(heads.objectives),
         "reading": asdict(heads.reading),
         "fingerprint": heads.fingerprint,
         "template_hash": heads.template_hash,
+        "truncation": asdict(heads.truncation),
         "sha256": array_digest(arrays),
     }
     write_json(beside / MANIFEST, manifest)
@@ -74,45 +82,83 @@ def load_heads(
       other_template: Accept heads that were fitted under another chat template.
 
     Raises:
-      InputError: The folder is missing or damaged, or the heads were fitted on another
-        model or, unless accepted, under another template; the message says which.
+      InputError: The folder is missing or damaged or of another version, or the heads
+        were fitted on another model or, unless accepted, under another template; the
+        message says which.
     """
     folder = Path(folder).absolute()
-    where = str(folder / MANIFEST)
-    manifest = read_json(folder / MANIFEST)
-    try:
-        reading = Reading(**manifest["reading"])
-        objectives = tuple(manifest["objectives"])
-        digest, template = manifest["sha256"], manifest["template_hash"]
-        fingerprint = manifest["fingerprint"]
-    except (KeyError, TypeError) as error:
+    manifest = _manifest(folder / MANIFEST)
+    if manifest.fingerprint != backbone.fingerprint:
         raise InputError(
-            f"not a manifest of heads ({error!r} is missing)", where=where
-        ) from None
+            f"heads were fitted on a model with SHA-256 {manifest.fingerprint[:12]}, "
+            f"{backbone.name} has {backbone.fingerprint[:12]}",
+            where=str(folder / MANIFEST),
+        )
+    check_template(
+        backbone.chat.template_hash, manifest.template_hash, allow_other=other_template
+    )
+    arrays = _read_arrays(folder / PARAMETERS, manifest.sha256)
+    head = LinearHead(jnp.asarray(arrays["weight"]), jnp.asarray(arrays["bias"]))
+    return HeadSet(
+        manifest.objectives,
+        manifest.reading,
+        head,
+        manifest.fingerprint,
+        manifest.template_hash,
+        manifest.truncation,
+    )
+
+
+class _Manifest(NamedTuple):
+    objectives: Names
+    reading: Reading
+    fingerprint: str
+    template_hash: str
+    truncation: Truncation
+    sha256: str
+
+
+def _manifest(path: Path) -> _Manifest:
+    found = read_json(path)
+    version = found.get("version", 1) if isinstance(found, dict) else VERSION
+    if version != VERSION:
+        raise InputError(
+            f"found heads of version {version}, expected {VERSION}: they do not say "
+            "where prompts and responses were cut; fit the heads again",
+            where=str(path),
+        )
     try:
-        arrays = {
-            n: np.asarray(a) for n, a in ocp.load(str(folder / PARAMETERS)).items()
-        }
+        return _Manifest(
+            tuple(found["objectives"]),
+            Reading(**found["reading"]),
+            found["fingerprint"],
+            found["template_hash"],
+            Truncation(**found["truncation"]),
+            found["sha256"],
+        )
+    except KeyError as error:
+        reason = f"{error} is missing"
+    except (TypeError, InputError) as error:
+        reason = str(error)
+    raise InputError(f"not a manifest of heads ({reason})", where=str(path))
+
+
+def _read_arrays(folder: Path, digest: str) -> dict[str, np.ndarray]:
+    """Parameters by name, checked against their digest."""
+    try:
+        arrays = {n: np.asarray(a) for n, a in ocp.load(str(folder)).items()}
     except Exception as error:
         # Orbax raises whatever its readers do; all of it means an unreadable folder.
         raise InputError(
             f"heads cannot be read ({type(error).__name__}); fit them again",
-            where=str(folder / PARAMETERS),
+            where=str(folder),
         ) from error
     if array_digest(arrays) != digest:
         raise InputError(
             "parameters do not match their digest; fit the heads again",
-            where=str(folder / PARAMETERS),
+            where=str(folder),
         )
-    if fingerprint != backbone.fingerprint:
-        raise InputError(
-            f"heads were fitted on a model with SHA-256 {fingerprint[:12]}, "
-            f"{backbone.name} has {backbone.fingerprint[:12]}",
-            where=where,
-        )
-    check_template(backbone.chat.template_hash, template, allow_other=other_template)
-    head = LinearHead(jnp.asarray(arrays["weight"]), jnp.asarray(arrays["bias"]))
-    return HeadSet(objectives, reading, head, fingerprint, template)
+    return arrays
 
 
 def _arrays(head: LinearHead) -> dict[str, np.ndarray]:

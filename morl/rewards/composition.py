@@ -380,9 +380,7 @@ class Composition(Term):
         across = consistency.compared_across_prompts(self)
         if across:
             warnings.warn(
-                f"{', '.join(across)}: scores that compare only within a prompt meet a "
-                "threshold or a nonlinear scalarizer; calibrate them to the reference "
-                "policy with composition.calibrated(calibrate(...))",
+                consistency.uncalibrated(across),
                 UncalibratedWarning,
                 stacklevel=3,
             )

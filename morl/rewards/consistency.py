@@ -161,8 +161,15 @@ def checked_state(composition: Composition, state: State) -> State:
     return state
 
 
-def compared_across_prompts(composition: Composition) -> tuple[str, ...]:
-    """Per-prompt scores that meet a threshold or a nonlinear scalarizer as they are."""
+def compared_across_prompts(
+    composition: Composition, heads: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Per-prompt scores that meet a threshold or a nonlinear scalarizer as they are.
+
+    Args:
+      composition: Where they are looked for.
+      heads: Rewards that come from heads, whatever they declare.
+    """
     read = {condition.reward.name for condition in composition.conditions}
     for node in walk(composition.root):
         if isinstance(node, Scalarized) and node.function is not scalarize.linear:
@@ -173,9 +180,18 @@ def compared_across_prompts(composition: Composition) -> tuple[str, ...]:
     return tuple(
         reward.name
         for reward in composition.rewards
-        if reward.scale == "per-prompt"
+        if (reward.scale == "per-prompt" or reward.name in heads)
         and reward.name in read
         and reward.name not in known
+    )
+
+
+def uncalibrated(names: tuple[str, ...]) -> str:
+    """What is said of scores that :func:`compared_across_prompts` found."""
+    return (
+        f"{', '.join(names)}: scores that compare only within a prompt meet a "
+        "threshold or a nonlinear scalarizer; calibrate them to the reference "
+        "policy with composition.calibrated(calibrate(...))"
     )
 
 

@@ -17,6 +17,7 @@ from morl.models.language_model import (
     load_language_model,
     save_language_model,
 )
+from morl.models.truncation import Truncation
 
 OBJECTIVES = ("helpful", "harmless")
 
@@ -80,6 +81,7 @@ def fitted(tmp_path_factory):
         init_linear_head(jax.random.key(1), config.width, len(OBJECTIVES)),
         saved.fingerprint,
         saved.chat.template_hash,
+        Truncation(96, 24),
     )
     save_heads(root / "heads", heads)
     return SimpleNamespace(root=root, model=root / "model", heads=root / "heads")

@@ -1,4 +1,5 @@
 import json
+import shutil
 import warnings
 
 import jax.numpy as jnp
@@ -62,11 +63,12 @@ def parts(response):
     return {part["name"]: part for part in response["parts"]}
 
 
-def head_values(fitted, prompt, text):
+def head_values(fitted, prompt, text, **limits):
     """Raw rewards by the plainest way: one row of tokens, no packing, no batches."""
     model = load_language_model(fitted.model)
     heads = load_heads(fitted.heads, model)
-    encoded = model.chat.encode_responses(prompt, [text], max_tokens=512)
+    limits = {"max_tokens": 4096} | limits
+    encoded = model.chat.encode_responses(prompt, [text.strip()], **limits)
     tokens = np.concatenate([encoded.prompt, encoded.responses[0]])[None]
     positions = np.arange(tokens.shape[1], dtype=np.int32)[None]
     arrays = map(jnp.asarray, (tokens, positions, np.zeros_like(tokens)))
@@ -113,6 +115,8 @@ def test_weights_replace_the_coefficients_of_objectives_only(command, tmp_path):
     argv = ["score", spec, "--text", "maybe so", "--json", "--weights", "-3"]
     (found,) = rows(command(*argv))
     assert found["responses"][0]["utility"] == pytest.approx(-3.0 + 0.5 * 2)
+    argv.remove("--json")
+    assert "with weights of hedges -3\n" in command(*argv).out
 
 
 def test_an_absent_reward_is_shown_as_absent_and_never_as_zero(command, tmp_path):
@@ -274,6 +278,47 @@ def test_heads_give_what_the_model_says_of_each_response(command, headed, fitted
         assert parts(response)["helpful"]["reason"] == "head on layer 1, last"
 
 
+def test_heads_see_what_they_were_fitted_to_see_and_say_so(
+    command, headed, fitted, tmp_path
+):
+    text, prompt = "some words to learn " * 20, "Which words? " * 40
+    argv = ["--heads", fitted.heads, "--model", fitted.model]
+    argv += ["--prompt", prompt, "--text", text]
+    (found,) = rows(command("score", headed, *argv, "--json"))
+    cut = head_values(fitted, prompt, text, max_tokens=96, response_tokens=24)
+    whole = head_values(fitted, prompt, text)
+    (response,) = found["responses"]
+    got = parts(response)["helpful"]
+    assert got["raw"] == pytest.approx(cut["helpful"], abs=1e-5)
+    assert got["raw"] != pytest.approx(whole["helpful"], abs=1e-3)
+    assert "saw the first 24 of " in got["reason"]
+    assert "tokens of the prompt" in got["reason"]
+    # A rule counts the response, not what a head saw of it.
+    spec = tmp_path / "long.yaml"
+    helpful = objective("helpful")
+    spec.write_text((helpful - 0.01 * rules.length("token")).to_yaml())
+    (counted,) = rows(command("score", spec, *argv, "--json"))
+    chat = load_language_model(fitted.model).chat
+    encoded = chat.encode_responses(prompt, [text.strip()], max_tokens=4096)
+    length = parts(counted["responses"][0])["length"]
+    assert length["raw"] == len(encoded.responses[0]) > 24
+
+
+def test_a_threshold_on_heads_warns_whatever_the_reward_declares(
+    command, tmp_path, fitted
+):
+    spec = tmp_path / "spec.yaml"
+    helpful, harmless = objectives("helpful", "harmless")
+    spec.write_text((helpful + harmless).subject_to(harmless >= 0.2).to_yaml())
+    argv = ["--heads", fitted.heads, "--model", fitted.model, "--prompt", "q"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        ran = command("score", spec, *argv, "--text", "a")
+    assert ran.code == 0
+    assert ran.err.startswith("morl score: harmless: scores that compare only within")
+    assert ran.err.count("compare only within") == 1
+
+
 def test_a_rewarded_length_in_tokens_counts_those_of_the_response(
     command, refused, tmp_path, fitted
 ):
@@ -373,6 +418,25 @@ def test_damaged_heads_are_refused(refused, headed, fitted, tmp_path):
     argv = ["--heads", tmp_path / "heads", "--model", fitted.model]
     said = refused("score", headed, *argv, "--text", "a", "--prompt", "q")
     assert "heads.json" in said
+
+
+def test_heads_that_do_not_say_where_responses_were_cut_are_refused(
+    refused, headed, fitted, tmp_path
+):
+    shutil.copytree(fitted.heads, tmp_path / "heads")
+    path = tmp_path / "heads" / "heads.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["truncation"] == {"max_tokens": 96, "response_tokens": 24}
+    argv = ["--heads", tmp_path / "heads", "--model", fitted.model]
+    argv += ["--text", "a", "--prompt", "q"]
+    old = {k: v for k, v in manifest.items() if k not in ("version", "truncation")}
+    path.write_text(json.dumps(old))
+    said = refused("score", headed, *argv)
+    assert "version 1, expected 2" in said
+    assert "fit the heads again" in said
+    for damage in ({"truncation": {"max_tokens": 1}}, {"reading": 3}, {"sha256": ""}):
+        path.write_text(json.dumps(manifest | damage))
+        assert "heads" in refused("score", headed, *argv)
 
 
 # Specifications -----------------------------------------------------------------------

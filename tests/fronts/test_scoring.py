@@ -9,6 +9,7 @@ from morl.fronts.sampling import Sampled
 from morl.fronts.scoring import score_candidates
 from morl.models.head_files import HeadSet
 from morl.models.heads import LinearHead, Reading
+from morl.models.truncation import Truncation
 from morl.training.features import Features
 
 LENGTHS = np.array([[1, 4, 2], [3, 5, 2]])
@@ -20,7 +21,9 @@ def scored_by():
     values = rng.normal(size=(6, 1, 2, 4)).astype(np.float32)
     features = Features(values, LENGTHS.ravel(), np.array([0, 3, 6]), (1,))
     head = LinearHead(jnp.asarray(rng.normal(size=(4, 1)), jnp.float32), jnp.zeros(1))
-    heads = HeadSet(("helpful",), Reading(1, "last"), head, "f", "t")
+    heads = HeadSet(
+        ("helpful",), Reading(1, "last"), head, "f", "t", Truncation(512, 256)
+    )
     prompts = [plain_record(f"question {i}", ["?"]) for i in range(2)]
     sampled = [
         Sampled(
