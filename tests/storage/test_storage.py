@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -20,6 +24,27 @@ def test_a_crash_leaves_what_was_there_before(tmp_path):
         raise RuntimeError
     assert read_json(path) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_kill_9_in_the_middle_of_a_file_leaves_nothing_that_a_reader_would_take(
+    tmp_path,
+):
+    path = tmp_path / "a.safetensors"
+    script = (
+        "import os, signal, sys\n"
+        "from morl.storage import atomic_file\n"
+        "with atomic_file(sys.argv[1]) as handle:\n"
+        "    handle.write(b'half')\n"
+        "    handle.flush()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, path], check=False)
+    assert ran.returncode == -signal.SIGKILL
+    (stray,) = tmp_path.iterdir()
+    assert stray.read_bytes() == b"half"
+    assert not list(tmp_path.rglob("*.safetensors"))
+    write_arrays(path, {"x": np.arange(3)})
+    assert list(tmp_path.rglob("*.safetensors")) == [path]
 
 
 def test_arrays_come_back_equal_with_their_metadata(tmp_path):
