@@ -1,6 +1,7 @@
 """Multi-objective reward composition for aligning language models, in JAX."""
 
 from morl.errors import InputError
+from morl.pareto import simplex_lattice
 from morl.rewards import (
     Calibration,
     Composition,
@@ -22,6 +23,7 @@ from morl.rewards import (
     worst_case,
 )
 from morl.rewards import schedule as schedules
+from morl.tracing import trace
 
 __all__ = [
     "Calibration",
@@ -40,7 +42,9 @@ __all__ = [
     "rules",
     "scalarized",
     "schedules",
+    "simplex_lattice",
     "smooth_chebyshev",
+    "trace",
     "transforms",
     "where",
     "worst_case",

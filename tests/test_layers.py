@@ -20,6 +20,7 @@ ROOMS = [
     "training",
     "assess",
     "fronts",
+    "tracing",
     "plots",
     "cli",
 ]

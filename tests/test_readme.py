@@ -10,10 +10,14 @@ README = Path(__file__).parents[1] / "README.md"
 def test_the_twenty_lines_run_and_leave_a_front(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    exec(compile(code, str(README), "exec"), {})
-    assert (tmp_path / "front.json").exists()
-    assert list((tmp_path / "figures").glob("*.png"))
-    assert "harmless" in capsys.readouterr().out
+    names = {}
+    exec(compile(code, str(README), "exec"), names)
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert "harmless >= 0.2, multiplier 1" in capsys.readouterr().out
+    front = names["front"]
+    swept = [point for point in front.points if point.role == "sweep"]
+    assert len(swept) == 66 * len(front.methods)
+    assert front.exact.share_closed["best-of-n"] > 0.3
 
 
 def test_every_page_that_the_readme_names_is_there():

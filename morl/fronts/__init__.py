@@ -1,8 +1,9 @@
 """Recipes that produce a ``Front``."""
 
 from morl.fronts.assemble import assemble_front, weightings
-from morl.fronts.candidates import Candidates
+from morl.fronts.candidates import Candidates, text_candidates
 from morl.fronts.fitting import Fitted, fit_pool
+from morl.fronts.policy import Policy
 from morl.fronts.pool import Pool, balanced_prompts, make_pool
 from morl.fronts.sampling import Sampled, sample_candidates
 from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
@@ -13,6 +14,7 @@ __all__ = [
     "Candidates",
     "Fitted",
     "HeadSettings",
+    "Policy",
     "Pool",
     "Sampled",
     "Sweep",
@@ -23,6 +25,7 @@ __all__ = [
     "make_pool",
     "sample_candidates",
     "sweep",
+    "text_candidates",
     "trace_sweep",
     "weightings",
 ]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from morl.fronts.candidates import Candidates
+from morl.errors import InputError
+from morl.fronts.candidates import Candidates, check_scored_by
 from morl.fronts.settings import SweepSettings
 from morl.fronts.trace import Sweep, noise_rewards, trace_sweep
 from morl.numerics import interval, resample_counts, resampled_means
@@ -54,6 +55,43 @@ def weightings(num_objectives: int, divisions: int) -> Float[np.ndarray, "w k"]:
     return np.concatenate([lattice, centroid])
 
 
+def with_vertices(
+    weights: Float[np.ndarray, "w k"], objectives: tuple[str, ...]
+) -> Float[np.ndarray, "v k"]:
+    """``weights``, followed by the single-objective weightings that they lack.
+
+    The experts are among them, and the reference point of hypervolumes comes from
+    those.
+
+    Raises:
+      InputError: Another number of columns than objectives, no row, an entry that is
+        negative or not finite, or a row of zeros.
+
+    Examples:
+      >>> with_vertices(np.array([[1.0, 0.0], [0.5, 0.5]]), ("helpful", "harmless"))
+      array([[1. , 0. ],
+             [0.5, 0.5],
+             [0. , 1. ]])
+    """
+    if weights.shape[1] != len(objectives) or not len(weights):
+        raise InputError(
+            f"weights have shape {weights.shape}, objectives are {objectives}",
+            where="weights",
+        )
+    broken = ~np.isfinite(weights).all(axis=1) | (weights < 0).any(axis=1)
+    broken |= ~(weights > 0).any(axis=1)
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise InputError(
+            f"found {weights[row].tolist()}, expected numbers of at least 0, one of "
+            "them above",
+            where=f"weights[{row}]",
+        )
+    vertices = np.eye(len(objectives))
+    lacking = [v for v in vertices if not np.isclose(weights, v).all(axis=1).any()]
+    return np.concatenate([weights, *(vertex[None] for vertex in lacking)])
+
+
 def assemble_front(
     composition: Composition,
     candidates: Candidates,
@@ -70,7 +108,8 @@ def assemble_front(
       composition: What selects; its objectives are the judge's.
       candidates: Scored responses of the reference policy.
       settings: Betas, draws of the control, resamples.
-      weights: Weightings of the objectives; :func:`weightings` where not given.
+      weights: Weightings of the objectives, to which missing vertices are added;
+        :func:`weightings` where not given.
       gold: The judge's rewards are the true ones: the same selection by them is drawn
         as the exact front.
       units: Unit of each objective.
@@ -78,12 +117,14 @@ def assemble_front(
 
     Returns:
       The front: base policy, experts, sweeps, control, hypervolumes.
+
+    Raises:
+      InputError: Weights that are none, or candidates scored by another composition.
     """
-    grid = (
-        weightings(len(candidates.objectives), settings.divisions)
-        if weights is None
-        else weights
-    )
+    check_scored_by(composition, candidates)
+    if weights is None:
+        weights = weightings(len(candidates.objectives), settings.divisions)
+    grid = with_vertices(np.asarray(weights, float), candidates.objectives)
     counts = resample_counts(
         len(candidates.judged), num_resamples=settings.resamples, seed=settings.seed
     )
@@ -178,11 +219,14 @@ class _Measure(NamedTuple):
 
     def experts(self, points: Sequence[FrontPoint]) -> list[FrontPoint]:
         """The points of a method that weigh one objective alone."""
+        names = self.candidates.objectives
         return [
-            replace(point, role="expert", label=f"{name} expert")
-            for place, name in enumerate(self.candidates.objectives)
-            for point in points
-            if np.isclose(point.weights[place], 1)
+            replace(
+                next(point for point in points if np.allclose(point.weights, vertex)),
+                role="expert",
+                label=f"{name} expert",
+            )
+            for name, vertex in zip(names, np.eye(len(names)), strict=True)
         ]
 
     def _method(self, swept: Sweep, index: int, name: str, role: str) -> Measured:

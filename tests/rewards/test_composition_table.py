@@ -138,7 +138,7 @@ def test_a_composition_inside_a_transformation_still_prints():
 def test_importing_morl_is_light():
     program = (
         "import sys, morl\n"
-        "heavy = {'matplotlib', 'flax', 'optax', 'orbax', 'moocore', 'rich'}\n"
+        "heavy = {'matplotlib', 'flax', 'optax', 'orbax', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run(

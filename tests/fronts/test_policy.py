@@ -1,0 +1,113 @@
+"""A language model, prompts and two sets of heads, traced in one call."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+import morl
+from morl.errors import InputError
+from morl.feedback import Message
+from morl.fronts import CandidateSettings, Policy
+from morl.models import Transformer
+from morl.models.chat import train_chat_tokenizer
+from morl.models.config import TransformerConfig
+from morl.models.head_files import HeadSet
+from morl.models.heads import LinearHead, Reading, init_linear_head
+from morl.models.language_model import LanguageModel
+from morl.models.truncation import Truncation
+
+OBJECTIVES = ("harmless", "helpful")
+PROMPTS = ("some words", (Message("system", "learn"), Message("user", "a word")), "to")
+helpful, harmless = morl.objectives("helpful", "harmless")
+reward = 0.5 * helpful + 0.5 * harmless - 0.1 * morl.rules.length(unit="token")
+
+
+@pytest.fixture(scope="module")
+def model():
+    chat = train_chat_tokenizer(["some words to learn a vocabulary from"], 300)
+    config = TransformerConfig(chat.vocab_size, 16, 2, 2, 1, 8, 32, max_positions=256)
+    transformer = Transformer(config, rngs=nnx.Rngs(0))
+    return LanguageModel("tiny", transformer, chat, "f" * 64)
+
+
+@pytest.fixture(scope="module")
+def policy(model):
+    heads = lambda seed, layer: HeadSet(
+        OBJECTIVES,
+        Reading(layer, "last"),
+        init_linear_head(jax.random.key(seed), 16, 2),
+        model.fingerprint,
+        model.chat.template_hash,
+        Truncation(64, 16),
+    )
+    settings = CandidateSettings(num_samples=4, max_new_tokens=6)
+    return Policy(model, PROMPTS, heads(1, 1), heads(2, 2), settings)
+
+
+def test_a_policy_is_traced_in_the_units_of_its_own_answers(policy):
+    front = morl.trace(reward, policy, weights=np.eye(2), resamples=10)
+    assert front.objectives == ("helpful", "harmless")
+    assert front.provenance.model == "tiny ffffffffffff"
+    assert front.provenance.sizes == {"prompts": 3, "candidates": 4}
+    # The judge's units are centred on the answers to each prompt.
+    np.testing.assert_allclose(front.base.rewards, 0, atol=1e-5)
+
+
+def test_heads_are_found_by_the_names_of_the_objectives(policy):
+    swapped = lambda heads: replace(
+        heads,
+        objectives=heads.objectives[::-1],
+        head=LinearHead(heads.head.weight[:, ::-1], heads.head.bias[::-1]),
+    )
+    one = policy.judged(reward).candidates
+    other = replace(
+        policy, selector=swapped(policy.selector), judge=swapped(policy.judge)
+    )
+    same = other.judged(reward).candidates
+    np.testing.assert_allclose(same.judged, one.judged, atol=1e-5)
+    np.testing.assert_allclose(same.rewards, one.rewards, atol=1e-5)
+    assert not np.allclose(one.judged[..., 0], one.judged[..., 1])
+
+
+def test_selector_and_judge_read_the_layers_that_they_were_fitted_on(policy):
+    one = policy.judged(reward).candidates
+    elsewhere = replace(policy.judge, reading=Reading(1, "last"))
+    other = replace(policy, judge=elsewhere).judged(reward).candidates
+    assert not np.allclose(other.judged, one.judged, atol=1e-3)
+    np.testing.assert_allclose(other.rewards, one.rewards, atol=1e-5)
+
+
+def test_answers_are_kept_and_read_again(policy, tmp_path):
+    kept = replace(policy, cache=tmp_path)
+    first = kept.judged(reward).candidates
+    assert list(tmp_path.rglob("*.safetensors"))
+    again = kept.judged(reward).candidates
+    assert (
+        first.responses == again.responses == policy.judged(reward).candidates.responses
+    )
+    np.testing.assert_array_equal(first.rewards, again.rewards)
+
+
+def test_the_selector_cannot_judge(policy):
+    with pytest.raises(InputError, match="judge: is the selector"):
+        replace(policy, judge=policy.selector)
+
+
+def test_heads_cut_at_different_places_are_refused(policy):
+    other = replace(policy, judge=replace(policy.judge, truncation=Truncation(32, 8)))
+    with pytest.raises(InputError, match="heads: found heads fitted with"):
+        other.judged(reward)
+
+
+def test_an_objective_without_a_head_is_named(policy):
+    (honest,) = morl.objectives("honest")
+    with pytest.raises(InputError, match=r"judge: has heads for .* none for honest"):
+        policy.judged(honest + helpful)
+
+
+def test_a_policy_without_prompts_is_refused(policy):
+    with pytest.raises(InputError, match="prompts: found none"):
+        replace(policy, prompts=())
