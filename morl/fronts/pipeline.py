@@ -31,6 +31,7 @@ from morl.training.features import Features, Progress
 from morl.types import Names
 
 HEADS = "heads"
+SELECTOR, JUDGE = "selector", "judge"
 METRICS = "metrics.json"
 FRONT = "front.json"
 COMPOSITION = "composition.yaml"
@@ -123,7 +124,7 @@ def fit_stage(
     *,
     outside: Sequence[Record] = (),
 ) -> Heads:
-    """Reads features, fits and assesses heads; writes ``heads/`` and ``metrics.json``.
+    """Reads features, fits and assesses heads; writes them and ``metrics.json``.
 
     Args:
       run: Where to.
@@ -159,6 +160,8 @@ def fit_stage(
             pool, fitted, outside, _rest(features, len(encoded))
         )
         save_heads(run.out / HEADS, fitted.heads)
+        save_heads(run.out / SELECTOR, fitted.selector)
+        save_heads(run.out / JUDGE, fitted.judge)
         write_json(run.out / METRICS, evaluation.metrics())
         stage.remark = evaluation.summary()
     return Heads(pool, fitted, evaluation)
