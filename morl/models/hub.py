@@ -1,12 +1,13 @@
 """Fetching a model from the Hugging Face hub: weights and tokenizer, no code."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from morl.errors import InputError
-from morl.models.fetch import default_cache, warn_of
+from morl.models.fetch import BrokenDownload, default_cache, warn_of
 from morl.storage import file_sha256, read_json, write_json
 
 _WANTED = re.compile(
@@ -16,6 +17,7 @@ _WANTED = re.compile(
 )
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _MANIFEST = "morl_manifest.json"
+_GIT_DIGITS = 40
 
 
 class Listing(NamedTuple):
@@ -23,7 +25,8 @@ class Listing(NamedTuple):
 
     Attributes:
       commit: The commit.
-      files: Path of each file to the SHA-256 that the hub has for it, or ``None``.
+      files: Path of each file to the digest that the hub has for it: SHA-256 of large
+        files, git's SHA-1 of the others; ``None`` where it has neither.
     """
 
     commit: str
@@ -35,7 +38,8 @@ class Hub(NamedTuple):
 
     Attributes:
       list_files: Repository and revision to what it holds.
-      download: Puts the named files of a repository's commit into a folder.
+      download: Puts the named files of a repository's commit into a folder; raises
+        ``BrokenDownload`` where trying again may help.
     """
 
     list_files: Callable[[str, str | None], Listing]
@@ -70,7 +74,7 @@ def hugging_face(endpoint: str | None = None) -> Hub:
         return Listing(
             info.sha or "",
             {
-                each.rfilename: each.lfs.sha256 if each.lfs else None
+                each.rfilename: each.lfs.sha256 if each.lfs else each.blob_id
                 for each in info.siblings or []
             },
         )
@@ -85,10 +89,8 @@ def hugging_face(endpoint: str | None = None) -> Hub:
                 endpoint=endpoint,
             )
         except Exception as error:
-            raise InputError(
-                f"cannot be downloaded ({_first_line(error)}); the same command goes "
-                "on where it stopped",
-                where=repository,
+            raise BrokenDownload(
+                f"cannot be downloaded ({_first_line(error)})"
             ) from None
 
     return Hub(list_files, download)
@@ -105,8 +107,9 @@ def fetch_hub(
     """Fetches weights, configuration and tokenizer of a model, or finds them cached.
 
     Only safetensors, JSON and Jinja files of the repository's top folder are taken:
-    no code, no pickles. Each file's SHA-256 is kept beside them and checked whenever
-    the model is asked for; weights are checked against the hub's own digest.
+    no code, no pickles. Every file is checked against the hub's own digest when it
+    arrives, and against its SHA-256, kept beside it, whenever the model is asked for.
+    A download that breaks off goes on where it stopped.
 
     Args:
       repository: ``"ORG/NAME"``.
@@ -134,31 +137,41 @@ def fetch_hub(
     names = sorted(name for name in listing.files if _WANTED.fullmatch(name))
     if not any(name.endswith(".safetensors") for name in names):
         raise InputError("has no safetensors file in its top folder", where=repository)
-    broken: list[str] = []
-    for _ in range(attempts):
-        hub.download(repository, listing.commit, names, folder)
+    reason = ""
+    for attempt in range(attempts):
+        if attempt:
+            warn_of(f"{repository}: {reason}; trying again")
+        try:
+            hub.download(repository, listing.commit, names, folder)
+        except BrokenDownload as error:
+            reason = str(error)
+            continue
         broken = _remove_broken(folder, listing, names)
         if not broken:
             digests = {name: file_sha256(folder / name) for name in names}
             manifest = {"commit": listing.commit, "revision": revision}
             write_json(folder / _MANIFEST, {**manifest, "files": digests})
             return folder
-        warn_of(f"{repository}: {', '.join(broken)} arrived broken; trying again")
-    raise InputError(
-        f"{', '.join(broken)} arrived broken in {attempts} attempts", where=repository
-    )
+        reason = f"{', '.join(broken)} arrived broken"
+    raise InputError(f"{reason} in {attempts} attempts", where=repository)
 
 
 def _is_whole(folder: Path, revision: str | None) -> bool:
     """Whether every file of the manifest is there as it was fetched."""
     if not (folder / _MANIFEST).is_file():
         return False
-    manifest = read_json(folder / _MANIFEST)
-    if revision not in (None, manifest["revision"], manifest["commit"]):
+    try:
+        manifest = read_json(folder / _MANIFEST)
+        known = (None, manifest["revision"], manifest["commit"])
+        digests = dict(manifest["files"])
+    except (InputError, KeyError, TypeError, ValueError):
+        warn_of(f"{folder / _MANIFEST} is damaged; the model is fetched again")
+        return False
+    if revision not in known:
         return False
     damaged = [
         name
-        for name, digest in manifest["files"].items()
+        for name, digest in digests.items()
         if not (folder / name).is_file() or file_sha256(folder / name) != digest
     ]
     for name in damaged:
@@ -173,11 +186,21 @@ def _remove_broken(folder: Path, listing: Listing, names: list[str]) -> list[str
     broken = []
     for name in names:
         path, digest = folder / name, listing.files[name]
-        whole = path.is_file() and (digest is None or file_sha256(path) == digest)
-        if not whole:
+        if not path.is_file() or not _is(path, digest):
             path.unlink(missing_ok=True)
             broken.append(name)
     return broken
+
+
+def _is(path: Path, digest: str | None) -> bool:
+    """Whether a file has the digest that the hub has for it."""
+    if digest is None:
+        return True
+    if len(digest) != _GIT_DIGITS:
+        return file_sha256(path) == digest
+    content = path.read_bytes()
+    blob = b"blob %d\0" % len(content) + content
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == digest
 
 
 def _first_line(error: Exception) -> str:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import threading
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from morl.errors import InputError
+from morl.models.fetch import BrokenDownload
 from morl.models.hub import Hub, Listing, fetch_hub, hugging_face
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -30,6 +32,15 @@ WANTED = sorted(
 
 def digest(content):
     return hashlib.sha256(content).hexdigest()
+
+
+def git_blob(content):
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def test_the_digest_of_small_files_is_the_one_that_git_has():
+    # git hash-object --stdin <<< hello
+    assert git_blob(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
 def is_weights(name):
@@ -55,8 +66,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send(json.dumps(self.listing()).encode(), "list", body=body)
         elif path.startswith(prefix) and path[len(prefix) :] in FILES:
             name = path[len(prefix) :]
-            content = self.server.content.get(name, FILES[name])
-            self.send(content, digest(FILES[name]), body=body)
+            broken = self.server.broken.pop(name, None) if body else None
+            self.send(FILES[name], digest(FILES[name]), body=body, sent=broken)
         else:
             self.send_response(404)
             self.send_header("X-Error-Code", "RepoNotFound")
@@ -65,7 +76,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def tree(self):
         return [
-            {"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
+            {
+                "type": "file",
+                "path": name,
+                "size": len(content),
+                "oid": git_blob(content),
+            }
             for name, content in FILES.items()
         ]
 
@@ -74,6 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "rfilename": name,
                 "size": len(content),
+                "blobId": git_blob(content),
                 "lfs": {
                     "sha256": digest(content),
                     "size": len(content),
@@ -86,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         ]
         return {"id": "org/name", "sha": COMMIT, "siblings": files}
 
-    def send(self, content, etag, *, body):
+    def send(self, content, etag, *, body, sent=None):
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", f'"{etag}"')
@@ -94,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         if body:
-            self.wfile.write(content)
+            self.wfile.write(content if sent is None else sent)
 
     def log_message(self, *args):
         pass
@@ -103,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.content = [], {}
+    server.asked, server.broken = [], {}
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -122,7 +139,10 @@ def local_hub(*deliveries):
     waiting = list(deliveries)
     listing = Listing(
         COMMIT,
-        {name: digest(FILES[name]) if is_weights(name) else None for name in FILES},
+        {
+            name: digest(FILES[name]) if is_weights(name) else git_blob(FILES[name])
+            for name in FILES
+        },
     )
 
     def download(repository, commit, names, folder):
@@ -158,6 +178,28 @@ def test_the_real_client_fetches_weights_and_tokenizer_and_no_code(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["config.json", "model-00001-of-00002.safetensors"])
+@pytest.mark.parametrize("sent", ["half", "garbled"])
+def test_what_reaches_the_real_client_broken_is_fetched_again(
+    server, real_hub, tmp_path, name, sent
+):
+    content = FILES[name]
+    server.broken[name] = {
+        "half": content[: len(content) // 2],
+        "garbled": bytes(len(content)),
+    }[sent]
+    # The client may notice a short file by itself, and ask again without a word.
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        folder = fetch_hub("org/name", tmp_path, hub=real_hub)
+    assert not server.broken
+    for each in WANTED:
+        assert (folder / each).read_bytes() == FILES[each]
+    if sent == "garbled":
+        assert any("arrived broken; trying again" in str(w.message) for w in said)
+
+
+@pytest.mark.slow
 def test_the_real_client_names_a_model_that_is_not_there(real_hub, tmp_path):
     with pytest.raises(InputError, match="org/other: cannot be listed"):
         fetch_hub("org/other", tmp_path, hub=real_hub)
@@ -185,6 +227,45 @@ def test_weights_that_arrive_broken_are_fetched_again(tmp_path, arrived):
     with pytest.warns(RuntimeWarning, match="00001-of-00002.* arrived broken; trying"):
         folder = fetch_hub("org/name", tmp_path, hub=local_hub(first, FILES))
     assert (folder / "model-00001-of-00002.safetensors").read_bytes() == b"weights one"
+
+
+def test_small_files_that_arrive_broken_are_fetched_again(tmp_path):
+    first = {**FILES, "tokenizer.json": b'{"a": '}
+    with pytest.warns(RuntimeWarning, match=r"tokenizer\.json arrived broken; trying"):
+        folder = fetch_hub("org/name", tmp_path, hub=local_hub(first, FILES))
+    assert (folder / "tokenizer.json").read_bytes() == b'{"a": 1}'
+
+
+def test_a_download_that_breaks_off_is_tried_again_and_then_named(tmp_path):
+    hub = local_hub(FILES)
+    calls = []
+
+    def breaks(*arguments):
+        calls.append(arguments)
+        if len(calls) < 3:
+            raise BrokenDownload("cannot be downloaded (connection reset)")
+        hub.download(*arguments)
+
+    with pytest.warns(RuntimeWarning, match=r"connection reset\); trying again"):
+        folder = fetch_hub("org/name", tmp_path, hub=Hub(hub.list_files, breaks))
+    assert files(folder) == WANTED
+    calls.clear()
+    with (
+        pytest.warns(RuntimeWarning),
+        pytest.raises(InputError, match=r"connection reset\) in 2 attempts"),
+    ):
+        fetch_hub(
+            "org/name", tmp_path / "b", hub=Hub(hub.list_files, breaks), attempts=2
+        )
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"files": 3}'])
+def test_a_damaged_manifest_is_no_model(tmp_path, text):
+    folder = fetch_hub("org/name", tmp_path, hub=local_hub(FILES))
+    (folder / "morl_manifest.json").write_text(text)
+    with pytest.warns(RuntimeWarning, match=r"morl_manifest\.json is damaged"):
+        fetch_hub("org/name", tmp_path, hub=local_hub(FILES))
+    assert json.loads((folder / "morl_manifest.json").read_text())["commit"] == COMMIT
 
 
 def test_after_the_last_attempt_the_broken_files_are_named(tmp_path):
