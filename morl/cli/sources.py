@@ -72,7 +72,8 @@ def read_source(source: DataSource, root: Path) -> list[Record]:
     """Reads one source of feedback.
 
     Raises:
-      InputError: The reader is unknown, the file is missing, or a row is malformed.
+      InputError: The reader is unknown, the file is missing or holds no record, or a
+        row is malformed.
     """
     if source.reader not in READERS:
         raise InputError(
@@ -85,7 +86,10 @@ def read_source(source: DataSource, root: Path) -> list[Record]:
             "no such file or folder; --data DIR says where the sources are",
             where=str(path),
         )
-    return READERS[source.reader](source, path)
+    records = READERS[source.reader](source, path)
+    if not records:
+        raise InputError("holds no record, expected feedback", where=str(path))
+    return records
 
 
 def read_sources(sources: Sequence[DataSource], root: Path) -> list[Record]:

@@ -98,6 +98,12 @@ def load_heads(
         backbone.chat.template_hash, manifest.template_hash, allow_other=other_template
     )
     arrays = _read_arrays(folder / PARAMETERS, manifest.sha256)
+    columns = arrays["weight"].shape[1]
+    if columns != len(manifest.objectives):
+        raise InputError(
+            f"found objectives {manifest.objectives}, parameters are of {columns}",
+            where=str(folder / MANIFEST),
+        )
     head = LinearHead(jnp.asarray(arrays["weight"]), jnp.asarray(arrays["bias"]))
     return HeadSet(
         manifest.objectives,
@@ -129,12 +135,12 @@ def _manifest(path: Path) -> _Manifest:
         )
     try:
         return _Manifest(
-            tuple(found["objectives"]),
+            tuple(map(str, found["objectives"])),
             Reading(**found["reading"]),
-            found["fingerprint"],
-            found["template_hash"],
+            str(found["fingerprint"]),
+            str(found["template_hash"]),
             Truncation(**found["truncation"]),
-            found["sha256"],
+            str(found["sha256"]),
         )
     except KeyError as error:
         reason = f"{error} is missing"

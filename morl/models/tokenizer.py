@@ -187,7 +187,10 @@ def chosen_template(
             f"cannot use chat_template_variables or chat_template_now ({error})",
             where=where,
         ) from None
-    return ChatTemplate(source, dict(named), variables, now)
+    try:
+        return ChatTemplate(source, dict(named), variables, now)
+    except InputError as error:
+        raise InputError(str(error), where=where) from None
 
 
 def _folder_stop_ids(
