@@ -192,6 +192,11 @@ def _points(parts: Weighted, ideal: Ideal) -> tuple[Number | None, ...]:
     if ideal is None or is_number(ideal):
         point = None if ideal is None else finite(ideal, "ideal")
         return (point,) * len(parts)
+    if not isinstance(ideal, Mapping):
+        raise InputError(
+            f"found {ideal!r}, expected a number or a mapping from rewards to numbers",
+            where="ideal",
+        )
     by_name = {
         _shown(key): finite(v, f"ideal of {_shown(key)}") for key, v in ideal.items()
     }

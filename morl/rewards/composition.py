@@ -8,11 +8,12 @@ multipliers or temperatures never recompile anything.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from morl.errors import InputError
@@ -50,6 +51,9 @@ from morl.rewards.transforms import State, Transform
 
 if TYPE_CHECKING:
     from morl.rewards.explain import Explanation
+
+
+Weights: TypeAlias = Float[Arrays, "*weights m"] | Sequence[float] | None
 
 
 class UncalibratedWarning(UserWarning):
@@ -164,7 +168,9 @@ class Composition(Term):
     # Building ---------------------------------------------------------------------
 
     def plus(self, other: Operand, *, factor: Number = 1.0) -> "Composition":
-        """``self + factor * other``."""
+        """``self + factor * other``; the number 0 adds nothing, as ``sum`` needs it."""
+        if is_number(other) and not isinstance(other, Tracer) and other == 0:
+            return self
         return algebra.plus(self, Composition.of(other).times(factor))
 
     def times(self, factor: Operand) -> "Composition":
@@ -265,7 +271,7 @@ class Composition(Term):
         rewards: Float[Arrays, "*batch k"],
         present: Bool[Arrays, "*batch k"],
         state: State = None,
-        weights: Float[Arrays, "*weights m"] | None = None,
+        weights: Weights = None,
     ) -> Outcome:
         """Everything at once: gates, transforms, utility, constraints, new state.
 
@@ -287,7 +293,7 @@ class Composition(Term):
         self,
         rewards: Float[Arrays, "*batch k"],
         present: Bool[Arrays, "*batch k"],
-        weights: Float[Arrays, "*weights m"] | None = None,
+        weights: Weights = None,
         *,
         state: State = None,
     ) -> tuple[Float[Array, "*batch"], Bool[Array, "*batch"]]:

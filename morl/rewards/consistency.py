@@ -1,5 +1,6 @@
 """What a composition refuses: names that clash, counts that differ, lost meanings."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
@@ -92,11 +93,13 @@ def check_percentiles(composition: Composition) -> None:
 
 
 def checked_weights(
-    composition: Composition, weights: Float[Arrays, "..."] | None
+    composition: Composition, weights: Float[Arrays, "..."] | Sequence[float] | None
 ) -> Float[Array, "..."] | None:
     """``weights`` in float32, one entry an objective; what is known is checked."""
     if weights is None:
         return None
+    if isinstance(weights, Sequence):
+        weights = jnp.asarray(weights, jnp.float32)
     objectives = composition.objectives
     if weights.shape[-1:] != (len(objectives),):
         count = weights.shape[-1] if weights.ndim else "no"

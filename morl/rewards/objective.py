@@ -27,7 +27,7 @@ import jax
 
 from morl.errors import InputError
 from morl.rewards.gates import Condition, Logic, Threshold, compare
-from morl.rewards.schedule import Number
+from morl.rewards.schedule import Number, finite
 
 if TYPE_CHECKING:
     import morl.rewards.composition
@@ -137,7 +137,10 @@ class Term(Protocol):
         return self.composed().times(factor)
 
     def __truediv__(self, divisor: Operand) -> morl.rewards.composition.Composition:
-        """The term divided by a number."""
+        """The term divided by a number other than 0."""
+        divisor = finite(divisor, "/")
+        if isinstance(divisor, float) and divisor == 0:
+            raise InputError("found 0, expected another number", where="/")
         return self.composed().times(1.0 / divisor)
 
     def __neg__(self) -> morl.rewards.composition.Composition:

@@ -213,6 +213,16 @@ def test_coefficients_of_one_reward_are_added_up():
     assert -(-1.0 * helpful) == helpful.composed()
 
 
+def test_the_sum_of_a_list_is_the_sum_of_its_rewards():
+    assert sum([helpful, harmless]) == helpful + harmless
+    assert helpful - 0 == helpful.composed()
+
+
+def test_weights_may_be_a_plain_list():
+    utility, _ = linear_reward.utility(RAW, ALL, [2.0, 0.0, 0.0])
+    np.testing.assert_allclose(utility, 2.0 * 1 - 0.01 * 100, rtol=1e-6)
+
+
 def test_numbers_of_numpy_and_jax_multiply_like_floats():
     assert np.float32(0.5) * helpful == 0.5 * helpful
     assert jnp.asarray(0.5) * helpful == 0.5 * helpful

@@ -97,6 +97,15 @@ def test_products_of_rewards_are_refused():
     refused(lambda: helpful * harmless, "product", "when")
 
 
+@pytest.mark.parametrize(
+    ("divisor", "word"),
+    [(0, "found 0"), (harmless, "expected a number"), (float("nan"), "nan")],
+)
+def test_only_numbers_other_than_zero_divide(divisor, word):
+    refused(lambda: helpful / divisor, word, where="/")
+    refused(lambda: (helpful + harmless) / divisor, word, where="/")
+
+
 def test_a_chained_comparison_is_refused_instead_of_losing_a_half():
     refused(lambda: 0.1 <= helpful <= 0.5, "&")
 
@@ -171,6 +180,13 @@ def test_an_ideal_of_something_else_is_refused_with_the_closest_name():
         "harmles",
     )
     assert "did you mean 'harmless'" in message
+
+
+def test_a_scheduled_ideal_is_refused():
+    ramp = morl.schedules.linear(0, 1, steps=10)
+    refused(
+        lambda: morl.chebyshev({helpful: 1.0}, ideal=ramp), "mapping", where="ideal"
+    )
 
 
 def test_a_scalarizer_over_nothing_is_refused():
