@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help install quickstart test test-slow lint format docs peers clean
+.PHONY: help install quickstart test test-slow lint format docs peers bench clean
 .DEFAULT_GOAL := help
 
 help:  ## What there is
@@ -44,13 +44,18 @@ docs: $(STAMP)  ## The HTML documentation, in docs/_build
 	$(BIN)/pip install -q -e '.[docs]'
 	$(BIN)/sphinx-build -W -q docs docs/_build
 
-peers: $(PEERS)/.installed  ## .venv-peers: torch and transformers, which tests compare with (Python 3.11)
+peers: $(PEERS)/.installed  ## .venv-peers: torch and transformers, which tests and benchmarks compare with (Python 3.11)
 
 $(PEERS)/.installed:
 	python3.11 -m venv $(PEERS)
 	$(PEERS)/bin/pip install -q --upgrade pip
 	$(PEERS)/bin/pip install -q 'torch==2.13.0' 'transformers>=5,<6' gguf
 	@touch $@
+
+bench: $(STAMP) peers  ## Ours and the peers side by side, float32 on two cores
+	@for name in features generation heads; do \
+		$(BIN)/python benchmarks/$$name.py || exit $$?; \
+	done
 
 clean:  ## Forget build products; keeps .venv and runs
 	rm -rf build dist docs/_build .pytest_cache .ruff_cache .hypothesis
