@@ -76,11 +76,12 @@ def trace(
 
     composition = Composition.of(reward)
     if isinstance(policy, Candidates):
-        candidates, model = policy, ""
+        candidates, model, judge = policy, "", ""
     else:
         judged = policy.judged(composition)
         composition, candidates = judged.composition, judged.candidates
         model = f"{policy.model.name} {policy.model.fingerprint[:12]}"
+        judge = "heads other than those that select"
     settings = SweepSettings(resamples=resamples, seed=seed)
     return assemble_front(
         composition,
@@ -89,14 +90,15 @@ def trace(
         weights=None if weights is None else np.asarray(weights, float),
         gold=gold,
         units=units,
-        provenance=_provenance(composition, candidates, model, seed),
+        provenance=replace(
+            _provenance(composition, candidates, seed), model=model, judge=judge
+        ),
     )
 
 
 def _provenance(
     composition: morl.rewards.Composition,
     candidates: morl.fronts.Candidates,
-    model: str,
     seed: int,
 ) -> morl.pareto.Provenance:
     from morl.pareto import Provenance
@@ -110,7 +112,6 @@ def _provenance(
         config_hash=config_hash,
         seeds=(candidates.seed, seed),
         created_by="morl.trace",
-        model=model,
         sizes={"prompts": prompts, "candidates": count},
         versions={"jax": jax.__version__, "numpy": np.__version__},
     )

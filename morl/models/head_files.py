@@ -129,8 +129,8 @@ def _manifest(path: Path) -> _Manifest:
     version = found.get("version", 1) if isinstance(found, dict) else VERSION
     if version != VERSION:
         raise InputError(
-            f"found heads of version {version}, expected {VERSION}: they do not say "
-            "where prompts and responses were cut; fit the heads again",
+            f"found heads of version {version}, expected {VERSION} (1 does not say "
+            "where prompts and responses were cut); fit the heads again",
             where=str(path),
         )
     try:
