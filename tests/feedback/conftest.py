@@ -1,17 +1,6 @@
-from pathlib import Path
-
 import pytest
 
 from morl.feedback import read_hh
-
-
-@pytest.fixture(scope="session")
-def data():
-    """The folder of real data sets, which is not part of the project."""
-    folder = Path(__file__).parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("needs the real data sets in ../shared/data")
-    return folder
 
 
 @pytest.fixture(scope="session")
