@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Bool, Float, Int
 
+from morl.models.config import RotaryStretch
+
 FLOOR = -1e30
 # Queries a chunk: small enough to skip most of what lies above the diagonal, large
 # enough for products at full speed; and few chunks a row, since each is compiled.
@@ -41,13 +43,19 @@ class Heads(NamedTuple):
     values: Float[Array, "b k c s"]
 
 
-def rotary(positions: Int[Array, " n"], head_dim: int, base: float) -> Rotary:
+def rotary(
+    positions: Int[Array, " n"],
+    head_dim: int,
+    base: float,
+    stretch: RotaryStretch | None = None,
+) -> Rotary:
     r"""Angles :math:`m\,\theta_i` with :math:`\theta_i = base^{-2i/c}`.
 
     Args:
       positions: Position :math:`m` of each token.
       head_dim: Width :math:`c` of one head.
       base: Base of the frequencies.
+      stretch: How they are slowed; None where they are not.
 
     Returns:
       Cosines and sines in float32, one row for each of the ``head_dim / 2`` planes.
@@ -56,6 +64,9 @@ def rotary(positions: Int[Array, " n"], head_dim: int, base: float) -> Rotary:
       Su et al., RoFormer (arXiv:2104.09864), equation 15.
     """
     exponents = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
+    frequencies = base**-exponents
+    if stretch is not None:
+        frequencies = slowed(frequencies, stretch)
     places = positions.astype(jnp.float32)
 
     def plane(frequency: Float[Array, ""]) -> Rotary:
@@ -63,7 +74,27 @@ def rotary(positions: Int[Array, " n"], head_dim: int, base: float) -> Rotary:
 
     # A loop and not one expression: that, XLA would fuse into every layer that reads
     # it, and compute the cosines as often.
-    return jax.lax.map(plane, base**-exponents)
+    return jax.lax.map(plane, frequencies)
+
+
+def slowed(
+    frequencies: Float[Array, " planes"], stretch: RotaryStretch
+) -> Float[Array, " planes"]:
+    r"""Frequencies for a context longer than they were trained for.
+
+    .. math:: \theta' = \kappa\,\theta + (1 - \kappa)\,\theta / s, \quad
+       \kappa = \mathrm{clip}\Big(\frac{n - l}{h - l}, 0, 1\Big)
+
+    with :math:`n` the turns that a frequency makes over the original context.
+
+    Examples:
+      >>> stretch = RotaryStretch(8.0, 1.0, 4.0, 8192)
+      >>> print(slowed(jnp.array([1.0, 2e-3, 1e-5]), stretch))
+      [1.0000000e+00 1.1877635e-03 1.2500000e-06]
+    """
+    turns = frequencies * stretch.original_positions / (2 * jnp.pi)
+    kept = jnp.clip((turns - stretch.low) / (stretch.high - stretch.low), 0, 1)
+    return kept * frequencies + (1 - kept) * frequencies / stretch.factor
 
 
 def rotate(

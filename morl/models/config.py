@@ -8,6 +8,39 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
+class RotaryStretch:
+    """How Llama 3.1 and later slow the rotary frequencies for longer contexts.
+
+    Args:
+      factor: Division of the frequencies that turn too seldom to be known.
+      low: Frequencies with fewer turns than this over the original context are slowed.
+      high: Those with more turns than this are kept; between, both are mixed.
+      original_positions: Context that the frequencies were trained for.
+
+    Raises:
+      InputError: A number is not positive, or ``high`` is not above ``low``.
+
+    References:
+      Llama Team, The Llama 3 Herd of Models (arXiv:2407.21783), and its reference code.
+    """
+
+    factor: float
+    low: float
+    high: float
+    original_positions: int
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that slow nothing or everything."""
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise InputError(f"found {value!r}, expected > 0", where=name)
+        if not self.high > self.low:
+            raise InputError(
+                f"found {self.high}, expected more than low ({self.low})", where="high"
+            )
+
+
+@dataclass(frozen=True)
 class TransformerConfig:
     """Shape and variant of a decoder-only transformer.
 
@@ -22,6 +55,7 @@ class TransformerConfig:
       head_dim: Width of one head, even.
       ffn_width: Inner width of the gated feed-forward block.
       rope_base: Base of the rotary frequencies.
+      rope_stretch: How they are slowed for long contexts; None where they are not.
       norm_epsilon: Added to the mean square in RMSNorm.
       max_positions: Positions the model was trained for.
       tied: The output matrix is the token embedding.
@@ -46,6 +80,7 @@ class TransformerConfig:
     head_dim: int
     ffn_width: int
     rope_base: float = 10_000.0
+    rope_stretch: RotaryStretch | None = None
     norm_epsilon: float = 1e-5
     max_positions: int = 2048
     tied: bool = True

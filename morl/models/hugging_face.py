@@ -8,13 +8,20 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from morl.errors import InputError
-from morl.models.config import TransformerConfig
+from morl.models.config import RotaryStretch, TransformerConfig
 from morl.storage import read_json
 
 FAMILIES = ("llama", "qwen2", "qwen3")
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+LLAMA3 = "llama3"
+STRETCH = (  # the settings of RotaryStretch, in their order
+    "factor",
+    "low_freq_factor",
+    "high_freq_factor",
+    "original_max_position_embeddings",
+)
 
 # What the transformer computes, key by key; any other value would change the result.
 FIXED: Mapping[str, tuple[Any, ...]] = {
@@ -68,21 +75,33 @@ def _number(config: Mapping[str, Any], key: str, default: float, where: str) -> 
     return float(value)
 
 
-def _rope_base(config: Mapping[str, Any], where: str) -> float:
-    """The rotary base, from where either generation of configs keeps it."""
+def _rotary(
+    config: Mapping[str, Any], where: str
+) -> tuple[float, RotaryStretch | None]:
+    """Rotary base and stretch, from where either generation of configs keeps them."""
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    place = f"{where}: rope_scaling"
     if not isinstance(scaling, dict):
-        raise InputError(
-            f"found {scaling!r}, expected an object", where=f"{where}: rope_scaling"
-        )
+        raise InputError(f"found {scaling!r}, expected an object", where=place)
+    base = _number({**config, **scaling}, "rope_theta", 10_000.0, where)
     kind = scaling.get("rope_type", scaling.get("type", "default"))
-    extra = set(scaling) - {"rope_type", "type", "rope_theta"}
-    if kind != "default" or extra:
+    own = set(scaling) - {"rope_type", "type", "rope_theta"}
+    if kind == "default" and not own:
+        return base, None
+    if kind != LLAMA3 or own != set(STRETCH):
         raise InputError(
-            f"found rotary scaling {dict(scaling)}, expected rope_type 'default'",
-            where=f"{where}: rope_scaling",
+            f"found rotary scaling {dict(scaling)}, expected rope_type 'default', or "
+            f"{LLAMA3!r} with {', '.join(STRETCH)}",
+            where=place,
         )
-    return _number({**config, **scaling}, "rope_theta", 10_000.0, where)
+    *real, positions = STRETCH
+    factor, low, high = (_number(scaling, key, 0.0, place) for key in real)
+    try:
+        return base, RotaryStretch(factor, low, high, _whole(scaling, positions, place))
+    except InputError as error:
+        if str(error).startswith(where):
+            raise
+        raise InputError(str(error), where=place) from None
 
 
 def _check_keys(config: Mapping[str, Any], where: str) -> None:
@@ -139,6 +158,7 @@ def config_from_json(
     biased = bool(optional.get("attention_bias", False))
     sizes = {"num_key_value_heads": heads, "head_dim": width // heads} | optional
     sizes = {"max_position_embeddings": 32_768} | sizes
+    base, stretch = _rotary(config, where)
     try:
         return TransformerConfig(
             vocab_size=_whole(config, "vocab_size", where),
@@ -148,7 +168,8 @@ def config_from_json(
             num_kv_heads=_whole(sizes, "num_key_value_heads", where),
             head_dim=_whole(sizes, "head_dim", where),
             ffn_width=_whole(config, "intermediate_size", where),
-            rope_base=_rope_base(config, where),
+            rope_base=base,
+            rope_stretch=stretch,
             norm_epsilon=_number(optional, "rms_norm_eps", 1e-6, where),
             max_positions=_whole(sizes, "max_position_embeddings", where),
             tied=bool(optional.get("tie_word_embeddings", False)),
@@ -196,12 +217,20 @@ def config_to_json(config: TransformerConfig) -> dict[str, Any]:
         "intermediate_size": config.ffn_width,
         "hidden_act": "silu",
         "rope_theta": config.rope_base,
+        **_scaling(config.rope_stretch),
         "rms_norm_eps": config.norm_epsilon,
         "max_position_embeddings": config.max_positions,
         "tie_word_embeddings": config.tied,
         "torch_dtype": config.dtype,
         **bias,
     }
+
+
+def _scaling(stretch: RotaryStretch | None) -> dict[str, Any]:
+    if stretch is None:
+        return {}
+    values = dict(zip(STRETCH, vars(stretch).values(), strict=True))
+    return {"rope_scaling": {"rope_type": LLAMA3, **values}}
 
 
 def weight_files(folder: Path) -> list[Path]:

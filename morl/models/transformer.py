@@ -169,7 +169,8 @@ class Transformer(nnx.Module):
 
     def rotary(self, positions: Int[Array, " n"]) -> Rotary:
         """The rotary tables of ``positions``, shared by all layers."""
-        return rotary(positions, self.config.head_dim, self.config.rope_base)
+        config = self.config
+        return rotary(positions, config.head_dim, config.rope_base, config.rope_stretch)
 
     def __call__(
         self,

@@ -153,6 +153,15 @@ def test_a_wrong_tensor_is_named_with_what_was_expected(folder, edit, message):
         load_weights(folder)
 
 
+STRETCH = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -161,6 +170,16 @@ def test_a_wrong_tensor_is_named_with_what_was_expected(folder, edit, message):
         ({"mlp_bias": True}, "mlp_bias: found True"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "rope_scaling: found"),
         ({"rope_parameters": {"rope_type": "llama3"}}, "rope_scaling: found"),
+        ({"rope_scaling": STRETCH | {"beta": 1}}, "rope_scaling: found"),
+        ({"rope_scaling": STRETCH | {"factor": 0}}, "rope_scaling: factor: found"),
+        (
+            {"rope_scaling": STRETCH | {"low_freq_factor": 8}},
+            r"rope_scaling: high: found 4.0, expected more than low \(8.0\)",
+        ),
+        (
+            {"rope_scaling": STRETCH | {"original_max_position_embeddings": 8.5}},
+            "original_max_position_embeddings: found 8.5",
+        ),
         ({"quantization_config": {"bits": 4}}, "quantization_config: found"),
         ({"use_sliding_window": True}, "use_sliding_window: found True"),
         ({"layer_types": ["sliding_attention"]}, "layer_types: found"),

@@ -26,7 +26,8 @@ def run(case):
     settings = {**recipe.COMMON, **recipe.CASES[case]}
     # transformers 5 keeps the rotary base in rope_parameters.
     base = settings.pop("rope_theta")
-    settings["rope_parameters"] = {"rope_type": "default", "rope_theta": base}
+    kind = settings.pop("rope_scaling", {"rope_type": "default"})
+    settings["rope_parameters"] = {**kind, "rope_theta": base}
     model = make_model(make_config(**settings, attn_implementation="eager")).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():

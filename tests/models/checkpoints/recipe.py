@@ -27,6 +27,19 @@ CASES = {
         "head_dim": 12,
         "tie_word_embeddings": True,
     },
+    "llama_stretched": {
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+        # Over 256 positions the four frequencies turn 41, 4, 0.4 and 0.04 times: one is
+        # kept, one mixed, two slowed.
+        "rope_scaling": {
+            "rope_type": "llama3",
+            "factor": 4.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 8.0,
+            "original_max_position_embeddings": 256,
+        },
+    },
     "qwen2": {"num_key_value_heads": 2, "tie_word_embeddings": True},
     "qwen3": {"num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": False},
 }
