@@ -23,7 +23,10 @@ def explanation_tables(explanation: Explanation) -> list[Table]:
 
 def explanation_text(explanation: Explanation, *, width: int = WIDTH) -> str:
     """The tables and what a contribution is, as plain text."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+    # Within a notebook rich would show the tables itself, beside the text asked for.
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, force_jupyter=False
+    )
     with console.capture() as captured:
         for table in explanation_tables(explanation):
             console.print(table)
