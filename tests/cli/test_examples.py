@@ -11,6 +11,13 @@ SCRIPT, SPEC = EXAMPLES / "reward.py", EXAMPLES / "reward.yaml"
 PROMPT = "How do I store fresh basil?"
 
 
+def test_every_example_is_run_by_a_test():
+    here = Path(__file__)
+    tests = here.read_text() + here.with_name("test_real_run.py").read_text()
+    examples = [path.name for path in EXAMPLES.iterdir() if path.is_file()]
+    assert [name for name in examples if f'"{name}"' not in tests] == []
+
+
 def test_the_script_shows_the_composition_and_two_utilities(capsys):
     runpy.run_path(str(SCRIPT), run_name="__main__")
     shown = capsys.readouterr().out
