@@ -121,13 +121,14 @@ def head_data(
     keep = np.ones(len(pool.records), bool) if records is None else records
     values = features.read(reading)
     pairs, scores = pool.pairs, pool.scores
-    row = lambda responses: values[features.rows(pairs.record_index, responses)]
+    row = lambda responses: features.rows(pairs.record_index, responses)
     columns = np.arange(len(pool.objectives))
     masked = lambda table: (
         (table.objective[:, None] == columns) & keep[table.record_index][:, None]
     )
-    labelled = values[features.rows(scores.record_index, scores.response)]
+    labelled = features.rows(scores.record_index, scores.response)
     return HeadData(
+        jnp.asarray(values),
         jnp.asarray(row(pairs.better)),
         jnp.asarray(row(pairs.worse)),
         jnp.asarray(pairs.strength),
@@ -174,7 +175,7 @@ def fit_pool(
     fit = lambda data: fit_heads(data, l2, margin=settings.margin).head
     selector = fit(head_data(pool, features, reading, ~pool.judges))
     judge = fit(head_data(pool, features, reading, pool.judges))
-    gap = whole.better - whole.worse
+    gap = whole.features[whole.better] - whole.features[whole.worse]
     judged = pool.judges[pool.pairs.record_index][:, None]
     across = np.where(judged, gap @ selector.weight, gap @ judge.weight)
     tokens = features.lengths

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from morl.losses import binary_cross_entropy, margin_bradley_terry
-from morl.models.heads import LinearHead
+from morl.models.heads import LinearHead, head_rewards
 from morl.numerics import WeightedSum
 from morl.training.features import Progress
 
@@ -21,21 +21,25 @@ L2_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 class HeadData(NamedTuple):
     """What heads are fitted to: pairs and labels, each for one objective.
 
+    A response that stands in many pairs has its features once.
+
     Attributes:
-      better: Features of preferred responses.
-      worse: Features of the others.
+      features: One row a response.
+      better: Row of each pair's preferred response.
+      worse: Row of the other.
       strength: Strength of each preference.
       pair_mask: Which objective each pair is for.
-      labelled: Features of responses with a label.
+      labelled: Row of each response with a label.
       labels: Label of each, the probability of "yes".
       label_mask: Which objective each label is for.
     """
 
-    better: Float[Array, "p d"]
-    worse: Float[Array, "p d"]
+    features: Float[Array, "r d"]
+    better: Int[Array, " p"]
+    worse: Int[Array, " p"]
     strength: Float[Array, " p"]
     pair_mask: Bool[Array, "p k"]
-    labelled: Float[Array, "s d"]
+    labelled: Int[Array, " s"]
     labels: Float[Array, " s"]
     label_mask: Bool[Array, "s k"]
 
@@ -67,14 +71,14 @@ def head_loss(
     Returns:
       ``[k]`` sums and weights.
     """
-    rewards = lambda features: features @ head.weight + head.bias[None]
+    rewards = head_rewards(head, data.features)
     pair_loss = partial(margin_bradley_terry, scale=margin)
     pairs = jax.vmap(pair_loss, in_axes=(1, 1, None, 1))(
-        rewards(data.better), rewards(data.worse), data.strength, data.pair_mask
+        rewards[data.better], rewards[data.worse], data.strength, data.pair_mask
     )
     targets = jnp.broadcast_to(data.labels[:, None], data.label_mask.shape)
     labels = jax.vmap(binary_cross_entropy, in_axes=(1, 1, 1))(
-        rewards(data.labelled), targets, data.label_mask
+        rewards[data.labelled], targets, data.label_mask
     )
     return jax.tree.map(jnp.add, pairs, labels)
 
@@ -107,22 +111,16 @@ def fit_heads(
     References:
       Liu and Nocedal, On the limited memory BFGS method (1989), as in optax.
     """
-    responses = jnp.concatenate([data.better, data.worse, data.labelled])
-    centre = jnp.mean(responses, axis=0)
-    spread = jnp.std(responses, axis=0)
+    centre = jnp.mean(data.features, axis=0)
+    spread = jnp.std(data.features, axis=0)
     scale = jnp.where(spread > 0, spread, 1)
-    standard = lambda x: (x - centre[None]) / scale[None]
-    scaled = data._replace(
-        better=standard(data.better),
-        worse=standard(data.worse),
-        labelled=standard(data.labelled),
-    )
+    scaled = data._replace(features=(data.features - centre[None]) / scale[None])
 
     def objective(head: LinearHead) -> Float[Array, ""]:
         penalty = l2 * jnp.sum(jnp.square(head.weight), axis=0)
         return jnp.sum(head_loss(head, scaled, margin=margin).mean + penalty)
 
-    width, num_objectives = responses.shape[1], l2.shape[0]
+    width, num_objectives = data.features.shape[1], l2.shape[0]
     start = LinearHead(jnp.zeros((width, num_objectives)), jnp.zeros(num_objectives))
     solver = optax.lbfgs()
     value_and_grad = optax.value_and_grad_from_state(objective)
@@ -200,10 +198,11 @@ def cross_validate(
             fit = fit_heads(seen, jnp.full(num_objectives, penalty), margin=margin)
             missed[index].append(head_loss(fit.head, unseen, margin=margin))
             residual = max(residual, float(jnp.max(fit.residual)))
-            gap = np.asarray((data.better - data.worse) @ fit.head.weight)
+            read = np.asarray(head_rewards(fit.head, data.features))
+            gap = read[data.better] - read[data.worse]
             margins[index, pair_folds == fold] = gap[pair_folds == fold]
-            read = np.asarray(data.labelled @ fit.head.weight + fit.head.bias[None])
-            logits[index, label_folds == fold] = read[label_folds == fold]
+            alone = read[data.labelled]
+            logits[index, label_folds == fold] = alone[label_folds == fold]
             if progress is not None:
                 progress(fold * len(grid) + index + 1, num_folds * len(grid))
     losses = np.stack([_total(sums).mean for sums in missed])

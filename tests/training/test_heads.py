@@ -14,16 +14,18 @@ def make_data(key, num_pairs=240, width=6, num_objectives=3, num_labels=60):
     objective = np.arange(num_pairs) % num_objectives
     gap = np.asarray((better - worse) @ truth)[np.arange(num_pairs), objective]
     wins = np.asarray(jax.random.uniform(k3, (num_pairs,))) < 1 / (1 + np.exp(-gap))
-    swap = lambda a, b: jnp.where(jnp.asarray(wins)[:, None], a, b)
+    rows = np.arange(num_pairs)
+    swap = lambda a, b: jnp.asarray(np.where(wins, a, b))
     labelled = jax.random.normal(k4, (num_labels, width))
     chance = jax.nn.sigmoid(labelled @ truth[:, 2])
     labels = (jax.random.uniform(k5, (num_labels,)) < chance).astype(jnp.float32)
     return HeadData(
-        swap(better, worse),
-        swap(worse, better),
+        jnp.concatenate([better, worse, labelled]),
+        swap(rows, num_pairs + rows),
+        swap(num_pairs + rows, rows),
         jnp.ones(num_pairs),
         jnp.asarray(objective[:, None] == np.arange(num_objectives)),
-        labelled,
+        2 * num_pairs + jnp.arange(num_labels),
         labels,
         jnp.asarray(np.tile(np.arange(num_objectives) == 2, (num_labels, 1))),
     )
@@ -32,10 +34,10 @@ def make_data(key, num_pairs=240, width=6, num_objectives=3, num_labels=60):
 def test_the_fit_is_the_optimum_that_scipy_finds(key):
     data = make_data(key)
     fit = fit_heads(data, jnp.full(3, 0.1))
-    every = np.concatenate([data.better, data.worse, data.labelled]).astype(float)
+    every = np.asarray(data.features, float)
     centre, scale = every.mean(0), every.std(0)
     here = np.asarray(data.pair_mask[:, 0])
-    gaps = (np.asarray(data.better - data.worse, float) / scale)[here]
+    gaps = ((every[data.better] - every[data.worse]) / scale)[here]
 
     def loss(weight):
         return np.logaddexp(0, -gaps @ weight).mean() + 0.1 * weight @ weight
@@ -63,7 +65,7 @@ def test_a_margin_asks_for_wider_gaps(key):
     data = make_data(key)
     gap = lambda margin: float(
         jnp.mean(
-            (data.better - data.worse)
+            (data.features[data.better] - data.features[data.worse])
             @ fit_heads(data, jnp.full(3, 0.1), margin=margin).head.weight
         )
     )
@@ -74,11 +76,8 @@ def test_readings_are_out_of_fold(key):
     data = make_data(key)
     num_pairs, num_labels = len(data.better), len(data.labels)
     rng = np.random.default_rng(0)
-    noise = data._replace(
-        better=jnp.asarray(rng.normal(size=(num_pairs, 200)), jnp.float32),
-        worse=jnp.asarray(rng.normal(size=(num_pairs, 200)), jnp.float32),
-        labelled=jnp.asarray(rng.normal(size=(num_labels, 200)), jnp.float32),
-    )
+    shape = (len(data.features), 200)
+    noise = data._replace(features=jnp.asarray(rng.normal(size=shape), jnp.float32))
     told = []
     found = cross_validate(
         noise,
