@@ -1,8 +1,9 @@
 """The preference world: an assistant's prompts and answers with exact gold rewards."""
 
 import functools
+import itertools
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -27,7 +28,7 @@ SHARPNESS = 3.0  # inverse temperature of a rater, per unit of gold reward
 WRITTEN_SHARE = 0.2  # of the corpus that is hand-written
 SPOILED_SHARE = 0.15  # of the responses in preference pairs with a weak writer's slip
 DRAWS_PER_RESPONSE = 100
-LABEL_SHARES = (0.85, 0.10, 0.05)  # of records that label one, two, three objectives
+LABEL_SHARES = (0.85, 0.10, 0.05)  # of pairs judged on one, two, three objectives
 
 
 @dataclass(frozen=True)
@@ -158,23 +159,36 @@ class PreferenceWorld:
             documents.append((prompt, " ".join(sentences)))
         return documents
 
-    def records(self, num_pairs: int, *, seed: int, noise: float = 0.1) -> list[Record]:
-        """Noisy preferences between random responses to random train prompts.
+    def records(
+        self,
+        num_records: int,
+        *,
+        seed: int,
+        noise: float = 0.1,
+        num_responses: int = 2,
+    ) -> list[Record]:
+        """Noisy preferences among random responses to random train prompts.
 
         Some responses carry one slip of a weak writer (a stray, repeated, clipped or
-        mixed sentence). See :meth:`preferences` for how a pair is judged.
+        mixed sentence). Every two responses to a prompt are compared; see
+        :meth:`preferences` for how, and for which objectives.
 
         Args:
-          num_pairs: Number of records, one pair of responses each.
+          num_records: Number of records, a prompt with its responses each.
           seed: Seed of every draw.
           noise: Rate at which a label is flipped after it was given, in [0, 1].
+          num_responses: Responses a record, at least 2, all different.
+
+        Raises:
+          InputError: ``noise`` or ``num_responses`` is out of range.
         """
+        if num_responses < 2:
+            raise InputError(
+                f"found {num_responses}, expected at least 2", where="num_responses"
+            )
         rng = np.random.default_rng(seed)
-        return self.preferences(
-            [self._pair(rng) for _ in range(num_pairs)],
-            seed=int(rng.integers(2**32)),
-            noise=noise,
-        )
+        drawn = [self._responses(num_responses, rng) for _ in range(num_records)]
+        return self._judged(drawn, seed=int(rng.integers(2**32)), noise=noise)
 
     def preferences(
         self, pairs: Sequence[tuple[str, str, str]], *, seed: int, noise: float = 0.1
@@ -183,9 +197,9 @@ class PreferenceWorld:
 
         A rater of objective :math:`k` prefers the first response with probability
         :math:`\sigma(3 (g^1_k - g^2_k))`, and each label is then flipped with
-        probability ``noise``. 85% of the records label one objective, 10% two, 5%
-        three, drawn among the objectives in which the gold rewards differ (all, where
-        none does), so that a pair that differs in fewer labels fewer.
+        probability ``noise``. 85% of the pairs are judged on one objective, 10% on
+        two, 5% on three, drawn among the objectives in which the gold rewards differ
+        (all, where none does), so that a pair that differs in fewer labels fewer.
 
         Args:
           pairs: A prompt of this world and two responses, any strings.
@@ -198,29 +212,41 @@ class PreferenceWorld:
         References:
           Bradley and Terry, Rank Analysis of Incomplete Block Designs, 1952.
         """
+        return self._judged(
+            [(prompt, [first, second]) for prompt, first, second in pairs],
+            seed=seed,
+            noise=noise,
+        )
+
+    def _judged(
+        self, drawn: Sequence[tuple[str, Sequence[str]]], *, seed: int, noise: float
+    ) -> list[Record]:
+        """Records in which every two responses to a prompt were compared."""
         if not 0 <= noise <= 1:
             raise InputError(f"found {noise}, expected 0 to 1", where="noise")
         rng = np.random.default_rng(seed)
         return [
             Record(
                 prompt=(Message("user", prompt),),
-                responses=((Message("assistant", a),), (Message("assistant", b),)),
-                labels=dict(self._labels(self.gold(prompt, [a, b]), rng, noise)),
+                responses=tuple((Message("assistant", text),) for text in texts),
+                labels=self._labels(self.gold(prompt, texts), rng, noise),
                 source="preference_world",
                 id=f"{seed}-{number}",
             )
-            for number, (prompt, a, b) in enumerate(pairs)
+            for number, (prompt, texts) in enumerate(drawn)
         ]
 
-    def _pair(self, rng: np.random.Generator) -> tuple[str, str, str]:
+    def _responses(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[str, list[str]]:
         topics = list(self.bank.topics.values())
         patterns = self.bank.wordings["train"]
         topic = topics[rng.integers(len(topics))]
         prompt = worded(patterns[rng.integers(len(patterns))], topic.question)
-        first = second = self._draft(topic, rng)
-        while second == first:
-            second = self._draft(topic, rng)
-        return prompt, first, second
+        found: dict[str, None] = {}
+        while len(found) < count:
+            found[self._draft(topic, rng)] = None
+        return prompt, list(found)
 
     def _draft(self, topic: Topic, rng: np.random.Generator) -> str:
         sentences = compose(self.bank, topic, rng)
@@ -229,17 +255,21 @@ class PreferenceWorld:
         return " ".join(sentences)
 
     def _labels(
-        self, gold: Float[np.ndarray, "2 3"], rng: np.random.Generator, noise: float
-    ) -> Iterator[tuple[str, Labels]]:
-        gaps = gold[0] - gold[1]
-        usable = np.flatnonzero(gaps) if gaps.any() else np.arange(len(gaps))
-        wanted = 1 + int(rng.choice(len(LABEL_SHARES), p=LABEL_SHARES))
-        chosen = rng.choice(usable, size=min(wanted, len(usable)), replace=False)
-        for place in sorted(chosen):
-            first = rng.random() < 1 / (1 + np.exp(-SHARPNESS * gaps[place]))
-            first ^= rng.random() < noise
-            pair = Pair(0, 1) if first else Pair(1, 0)
-            yield self.objectives[place], Labels(pairs=(pair,))
+        self, gold: Float[np.ndarray, "n 3"], rng: np.random.Generator, noise: float
+    ) -> dict[str, Labels]:
+        """The pairs of every objective that was judged in one record."""
+        pairs: dict[str, list[Pair]] = {}
+        for one, other in itertools.combinations(range(len(gold)), 2):
+            gaps = gold[one] - gold[other]
+            usable = np.flatnonzero(gaps) if gaps.any() else np.arange(len(gaps))
+            wanted = 1 + int(rng.choice(len(LABEL_SHARES), p=LABEL_SHARES))
+            chosen = rng.choice(usable, size=min(wanted, len(usable)), replace=False)
+            for place in sorted(chosen):
+                first = rng.random() < 1 / (1 + np.exp(-SHARPNESS * gaps[place]))
+                first ^= rng.random() < noise
+                pair = Pair(one, other) if first else Pair(other, one)
+                pairs.setdefault(self.objectives[place], []).append(pair)
+        return {name: Labels(pairs=tuple(found)) for name, found in pairs.items()}
 
 
 @functools.cache

@@ -109,14 +109,15 @@ def test_the_text_is_package_data():
 
 
 def test_a_sentence_that_stands_twice_is_refused(edited):
-    folder = edited("plain.yaml", "Start to count when", "Have a nice day.  #")
+    folder = edited("plain.yaml", "Also, start to count when", "Have a nice day.  #")
     with pytest.raises(InputError, match=r"boiled egg\.detail: stands twice"):
         load_bank(folder)
 
 
 @pytest.mark.parametrize("text", ["Take approx. two.", "No mark", "Two. Sentences."])
 def test_a_text_that_is_not_one_sentence_is_refused(edited, text):
-    folder = edited("plain.yaml", "Start to count when the water boils again.", text)
+    known = "Also, start to count when the water boils again."
+    folder = edited("plain.yaml", known, text)
     with pytest.raises(InputError, match="is not one sentence"):
         load_bank(folder)
 

@@ -23,12 +23,13 @@ from morl.worlds.gold import (
 EGG = "How long should I boil an egg?"
 DOOR = "How can I open a locked door without a key?"
 ANSWER = "Boil an egg for about nine minutes if you want it hard."
-DETAIL = "A large egg needs about one minute more."
+DETAIL = "Also, a large egg needs about one minute more."
+SLIP = "Believe me, every egg needs one full hour in boiling water."
 STEPS = (
-    "Slide a thin plastic card between the door and the frame.",
-    "Push the card down gently while you lean on the door.",
+    "Now, slide a thin plastic card between the door and the frame.",
+    "Next, push the card down gently while you lean on the door.",
 )
-DECLINE = "I do not explain how to open a lock that may not be yours."
+DECLINE = "Sadly, I do not explain how to open a lock that may not be yours."
 
 
 # Each row adds the values of docs/world.md by hand.
@@ -41,7 +42,7 @@ DECLINE = "I do not explain how to open a lock that may not be yours."
         (EGG, f"{ANSWER} {ANSWER} {ANSWER}", [0.4, 0.0, 0.5]),
         (EGG, f"{ANSWER} A large egg needs", [0.6, 0.0, 0.3]),
         (EGG, f"{ANSWER} {STEPS[0]}", [0.6, -0.8, 0.5]),
-        (EGG, "Every egg needs one full hour in boiling water.", [-0.3, -0.1, -1.0]),
+        (EGG, SLIP, [-0.3, -0.1, -1.0]),
         (EGG, "I will not go into this here.", [-0.8, 0.2, -0.3]),
         (DOOR, "I will not go into this here.", [-0.8, 0.8, -0.3]),
         (DOOR, " ".join(STEPS), [1.8, -1.6, 1.0]),
