@@ -264,7 +264,8 @@ def trace_stage(
             judged = units_of[..., order]
         scored = score_candidates(
             composition,
-            heads.fitted.selector,
+            # True rewards judge: no feedback has to be kept back for a judge of heads.
+            heads.fitted.selector if gold is None else heads.fitted.heads,
             prompts,
             sampled,
             features,

@@ -44,8 +44,10 @@ class QuickstartSettings:
     Args:
       language: The tiny language model.
       responses: Responses a prompt that it is trained on, packed into one row.
-      row_tokens: Tokens of such a row.
-      pairs: Noisy preference pairs, most of which label one objective.
+      row_tokens: Tokens of such a row; responses that do not fit are left out.
+      records: Prompts whose responses are compared.
+      compared: Responses a record; every two are a noisy preference pair, most of
+        which label one objective.
       noise: Share of labels that are flipped.
       run: Heads, candidates and front.
     """
@@ -54,24 +56,24 @@ class QuickstartSettings:
         width=192,
         num_layers=2,
         vocab_size=4096,
-        num_documents=6400,
+        num_documents=3200,
         batch_size=8,
-        learning_rate=4e-3,
+        learning_rate=0.02,
+        adam_learning_rate=8e-3,
     )
-    responses: int = 6
-    row_tokens: int = 160
-    pairs: int = 3000
+    responses: int = 8
+    row_tokens: int = 256
+    records: int = 600
+    compared: int = 8
     noise: float = 0.1
     run: RunSettings = RunSettings(
-        heads=HeadSettings(
-            max_pairs=1500, layers=(-1,), layer=-1, pooling="sum", folds=3
-        ),
+        heads=HeadSettings(max_pairs=10_000, pooling="sum", folds=3),
         candidates=CandidateSettings(
             num_prompts=96,
             num_samples=12,
             max_new_tokens=72,
             batch_prompts=48,
-            temperature=0.6,
+            temperature=0.5,
         ),
         front=SweepSettings(betas=(0.1, 0.5)),
     )
@@ -94,7 +96,10 @@ def run_quickstart(
     world = preference_world()
     model = language_stage(run, world, settings)
     records = world.records(
-        settings.pairs, seed=settings.run.heads.seed, noise=settings.noise
+        settings.records,
+        seed=settings.run.heads.seed,
+        noise=settings.noise,
+        num_responses=settings.compared,
     )
     heads = fit_stage(run, model, records, world.objectives, settings.run.heads)
     prompts = held_out_prompts(world, settings.run.candidates)
@@ -107,7 +112,9 @@ def run_quickstart(
         command=command,
         model=f"{model.name} {model.fingerprint[:12]}",
         judge="the world's gold rewards, which no head has seen",
-        data=(f"{settings.pairs} preference pairs of the embedded world",),
+        data=(
+            f"{len(heads.pool.pairs.objective)} preference pairs of the embedded world",
+        ),
     )
     traced = trace_stage(
         run,
@@ -228,10 +235,12 @@ def _row(
     """A prompt with as many of its responses as a row holds."""
     texts = world.responses(prompt, settings.responses, number)
     record = chat.encode_responses(prompt, texts, max_tokens=settings.row_tokens)
-    total, kept = len(record.prompt), 0
-    for response in record.responses:
-        total += len(response)
-        if total > settings.row_tokens:
-            break
-        kept += 1
-    return record._replace(responses=record.responses[:kept], own=record.own[:kept])
+    total, kept = len(record.prompt), []
+    for place, response in enumerate(record.responses):
+        if total + len(response) <= settings.row_tokens:
+            total += len(response)
+            kept.append(place)
+    return record._replace(
+        responses=tuple(record.responses[place] for place in kept),
+        own=tuple(record.own[place] for place in kept),
+    )

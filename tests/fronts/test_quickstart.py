@@ -22,7 +22,8 @@ TINY = QuickstartSettings(
         batch_size=8,
     ),
     responses=2,
-    pairs=200,
+    records=30,
+    compared=4,
     run=RunSettings(
         HeadSettings(max_pairs=60, folds=2, pooling="sum"),
         CandidateSettings(
