@@ -21,7 +21,7 @@ from morl.feedback.records import (
 )
 from morl.feedback.rows import Skipped, log_skipped
 from morl.feedback.spans import TokenValues, step_values, token_values
-from morl.feedback.splits import prompt_key, split_by_prompt
+from morl.feedback.splits import opening_key, prompt_key, split_by_prompt
 from morl.feedback.summary import Summary, describe
 from morl.feedback.tables import (
     PairTable,
@@ -54,6 +54,7 @@ __all__ = [
     "labelled_pairs",
     "limit_pairs",
     "log_skipped",
+    "opening_key",
     "pair_table",
     "plain_record",
     "prompt_key",

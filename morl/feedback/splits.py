@@ -22,6 +22,22 @@ def prompt_key(record: Record) -> str:
     return _digest(record.prompt, lambda text: text)
 
 
+def opening_key(record: Record) -> str:
+    """SHA-256 of the opening of the prompt, its turns up to the first by the user.
+
+    What :func:`split_by_prompt` keeps together has one key, so that it is also what
+    intervals draw as one. White space and case do not count.
+
+    Examples:
+      >>> from morl.feedback import plain_record
+      >>> one, other = (plain_record(q, []) for q in ("Hello?", "hello? "))
+      >>> opening_key(one) == opening_key(other)
+      True
+    """
+    normal = lambda text: " ".join(text.split()).casefold()
+    return _digest(_opening(record.prompt), normal)
+
+
 def split_by_prompt(
     records: Sequence[Record], fractions: Mapping[str, float], *, seed: int
 ) -> dict[str, list[Record]]:
@@ -80,9 +96,7 @@ def _check_fractions(fractions: Mapping[str, float]) -> None:
 
 def _position(record: Record, seed: int) -> float:
     """The place of a prompt in [0, 1): 53 bits of a hash, as many as a float holds."""
-    opening = _opening(record.prompt)
-    normal = _digest(opening, lambda text: " ".join(text.split()).casefold())
-    digest = hashlib.sha256(f"{seed}:{normal}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}:{opening_key(record)}".encode()).digest()
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
 
 

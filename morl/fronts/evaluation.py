@@ -19,7 +19,7 @@ from morl.assess import (
     response_only_by_objective,
     response_only_logits,
 )
-from morl.feedback import Record, labelled_pairs, prompt_key
+from morl.feedback import Record, labelled_pairs, opening_key
 from morl.fronts.fitting import Fitted
 from morl.fronts.pool import Pool
 from morl.models.heads import head_rewards
@@ -173,7 +173,7 @@ def _outside(
     rewards = np.asarray(
         head_rewards(heads.head, jnp.asarray(features.read(heads.reading)))
     )
-    keys = [prompt_key(record) for record in records]
+    keys = [opening_key(record) for record in records]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     margins: dict[str, list[np.ndarray]] = {}
     groups: dict[str, list[int]] = {}

@@ -12,6 +12,7 @@ from morl.feedback import (
     Record,
     ScoreTable,
     limit_pairs,
+    opening_key,
     pair_table,
     prompt_key,
     score_table,
@@ -31,8 +32,9 @@ class Pool(NamedTuple):
       records: Those that a pair or label refers to.
       pairs: Preference pairs.
       scores: Labelled single responses, in [0, 1].
-      prompts: ``[records]`` number of each record's prompt.
-      folds: ``[records]`` fold of each record, by its prompt.
+      prompts: ``[records]`` number of each record's prompt; prompts that share their
+        opening are one, since they stand and fall together.
+      folds: ``[records]`` fold of each record, by its prompt's opening.
       judges: ``[records]`` whether the record belongs to the judge's part.
       held_out: Records of prompts that no head learns from.
     """
@@ -75,12 +77,12 @@ def make_pool(
     place[used] = np.arange(len(used), dtype=np.int32)
     kept = [learned[index] for index in used]
     folds = {f"{fold}": 1 / settings.folds for fold in range(settings.folds)}
+    keys = [opening_key(record) for record in kept]
     fold_of = {
-        prompt_key(record): int(fold)
+        opening_key(record): int(fold)
         for fold, part in split_by_prompt(kept, folds, seed=settings.seed + 1).items()
         for record in part
     }
-    keys = [prompt_key(record) for record in kept]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     pool = Pool(
         objectives,
@@ -99,7 +101,10 @@ def make_pool(
 def balanced_prompts(
     records: Sequence[Record], objectives: Names, count: int, *, seed: int
 ) -> list[Record]:
-    """Draws records with different prompts, as evenly over the objectives as they go.
+    """Draws records as evenly over the objectives as they go, one an opening.
+
+    Prompts with one opening depend on each other, and intervals draw prompts as if they
+    did not.
 
     Args:
       records: To draw from.
@@ -121,12 +126,13 @@ def balanced_prompts(
         ]
         for name in objectives
     }
-    drawn: list[Record] = []
+    drawn: dict[str, Record] = {}
     while len(drawn) < count and any(queues.values()):
         for queue in queues.values():
             if queue and len(drawn) < count:
-                drawn.append(queue.pop(0))
-    return drawn
+                record = queue.pop(0)
+                drawn.setdefault(opening_key(record), record)
+    return list(drawn.values())
 
 
 def _single_scores(

@@ -3,7 +3,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morl.errors import InputError
-from morl.feedback import Message, Record, plain_record, prompt_key, split_by_prompt
+from morl.feedback import (
+    Message,
+    Record,
+    opening_key,
+    plain_record,
+    prompt_key,
+    split_by_prompt,
+)
 
 SHARES = {"train": 0.5, "judge": 0.3, "test": 0.2}
 WORDS = st.text("abcAB \n", min_size=1, max_size=8)
@@ -49,6 +56,20 @@ def test_dialogues_that_continue_each_other_go_together():
         answer = ((Message("assistant", "So."),),)
         both = [Record(start, answer, id="a"), Record(more, answer, id="b")]
         assert len(set(where(both).values())) == 1
+
+
+def test_what_no_split_tears_apart_has_one_opening_key():
+    start = (Message("system", "Be kind."), Message("user", "Are you?"))
+    same = (
+        start,
+        (*start, Message("assistant", "Yes."), Message("user", "Why?")),
+        (start[0], Message("user", " are YOU?")),
+    )
+    assert len({opening_key(Record(prompt, ())) for prompt in same}) == 1
+    others = ((start[1],), (start[0], Message("user", "Are you? Why?")))
+    assert not {opening_key(Record(prompt, ())) for prompt in others} & {
+        opening_key(Record(start, ()))
+    }
 
 
 def test_the_system_turn_counts():
