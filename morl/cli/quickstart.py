@@ -14,7 +14,7 @@ from morl.fronts.pipeline import Run
 from morl.fronts.quickstart import QuickstartSettings, run_quickstart
 from morl.rewards import Composition
 
-STAGES = 7
+STAGES = 8
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class QuickstartSettings:
         width=192,
         num_layers=2,
         vocab_size=4096,
+        ffn_multiple=2,
         num_documents=3200,
         batch_size=8,
         learning_rate=0.02,

@@ -108,6 +108,27 @@ def test_an_interrupted_run_goes_on_to_the_same_front(tmp_path, stage):
     assert resumed.front.points == whole.front.points
 
 
+def test_the_default_run_closes_four_fifths_of_the_gap(tmp_path, capsys):
+    main(["quickstart", "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    front = json.loads((tmp_path / "front.json").read_text())
+    exact = front["exact"]
+    assert exact["share_closed"]["best-of-n"] >= 0.8
+    best, base = exact["hypervolume"], exact["base_hypervolume"]
+    reached = front["hypervolume"]["best-of-n"]["value"]
+    assert (reached - base) / (best - base) == pytest.approx(
+        exact["share_closed"]["best-of-n"]
+    )
+    assert f"closes {exact['share_closed']['best-of-n']:.0%} of the gap" in said
+    assert "[8/8] report" in said
+    assert "noise control: no gain" in said
+    for weighting in ("helpful only", "harmless only", "honest only"):
+        assert weighting in said
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"front.png", "front.svg", "parallel.png", "reward_kl.png"} <= figures
+    assert (tmp_path / "report.html").stat().st_size > 100_000
+
+
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
     main(["quickstart", "--out", str(tmp_path / "out"), "--dry-run"])
     assert "would train" in capsys.readouterr().out
