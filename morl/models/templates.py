@@ -212,7 +212,9 @@ class ChatTemplate:
         """Refuses a source that is not Jinja."""
         try:
             _compile(self.source, self.now)
-        except TemplateError as error:
+        # Jinja's own compiler leaves other errors to Python's: nesting that is too deep
+        # is a RecursionError or SyntaxError, a number that is too long a ValueError.
+        except Exception as error:
             raise InputError(
                 f"not a valid Jinja template ({error})", where="chat template"
             ) from None
@@ -260,7 +262,9 @@ class ChatTemplate:
         }
         try:
             marked = _compile(self.source, self.now).render(scope)
-        except (TemplateError, TypeError, ValueError, LookupError) as error:
+        # A template is a program by somebody else: it may fail in any way, dividing by
+        # zero or calling itself without end included.
+        except Exception as error:
             raise InputError(
                 f"the template cannot render this conversation ({error})",
                 where="chat template",

@@ -112,7 +112,26 @@ def test_a_template_that_is_not_jinja_is_refused_with_its_reason():
 
 
 @pytest.mark.parametrize(
-    "broken", ["{{ messages[9].content }}", "{{ 1 + 'a' }}", "{{ nothing() }}"]
+    "source",
+    ["{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "{{ " + "9" * 5000 + " }}"],
+    ids=["nested too deep", "too long a number"],
+)
+def test_a_template_that_python_cannot_compile_is_refused_too(source):
+    with pytest.raises(InputError, match="chat template: not a valid Jinja"):
+        ChatTemplate(source)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "{{ messages[9].content }}",
+        "{{ 1 + 'a' }}",
+        "{{ nothing() }}",
+        "{{ 1 / 0 }}",
+        "{{ 10 ** 400 * 1.0 }}",
+        "{{ messages | xmlattr }}",
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+    ],
 )
 def test_a_template_that_fails_is_an_input_error_and_no_traceback(broken):
     with pytest.raises(InputError, match="cannot render this conversation"):
