@@ -112,6 +112,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         # complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CLOSED)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A full disk, a folder that is closed to us: nothing that a traceback explains.
+        print(f"\nmorl {name}: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(USAGE)
 
 
 def _run(name: str, argv: Sequence[str]) -> None:

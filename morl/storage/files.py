@@ -18,6 +18,9 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
 
     A crash at any moment leaves what was there before, and at most a stray file whose
     name starts with a dot.
+
+    Raises:
+      OSError: The file cannot be written; it always says which, a full disk included.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,8 +33,11 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(handle.fileno())
         beside.chmod(0o644)
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        # A write to an open file fails without its name.
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
 
 

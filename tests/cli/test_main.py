@@ -9,6 +9,7 @@ from itertools import takewhile
 import pytest
 
 from morl.cli.main import COMMANDS
+from morl.storage import write_text
 
 
 def test_no_command_shows_the_commands_and_exits_with_2(command):
@@ -75,6 +76,15 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch, command):
     ran = command("wait")
     assert ran.code == 130
     assert "same command again" in ran.err
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_exits_with_2(
+    tmp_path, monkeypatch, refused
+):
+    taken = tmp_path / "taken"
+    taken.write_text("a file where a folder has to be")
+    monkeypatch.setitem(COMMANDS, "save", (lambda _: write_text(taken / "a", "x"), ""))
+    assert refused("save") == f"morl save: {taken}: File exists"
 
 
 def test_a_reader_that_leaves_early_is_no_error():

@@ -26,6 +26,17 @@ def test_a_crash_leaves_what_was_there_before(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match="No space") as failed,
+        atomic_file(tmp_path / "a.json"),
+        open("/dev/full", "wb", buffering=0) as full,
+    ):
+        full.write(b"half")
+    assert failed.value.filename == str(tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_kill_9_in_the_middle_of_a_file_leaves_nothing_that_a_reader_would_take(
     tmp_path,
 ):
