@@ -132,22 +132,23 @@ def assemble_front(
     selected = trace_sweep(composition, candidates, grid, settings.betas)
     sweeps = measure.methods(selected, "sweep", "")
     control = measure.control(_noise_sweep(composition, candidates, grid, settings))
+    methods = {name: _marked(measured) for name, measured in (sweeps | control).items()}
     base = measure.base()
-    experts = measure.experts(sweeps[BEST_OF_N].points)
+    # An expert is a point of its method: marked among those, not among the experts.
+    experts = measure.experts(methods[BEST_OF_N].points)
     floor = protocol_reference(
         np.array(base.rewards), np.array([expert.rewards for expert in experts])
     )
     points = [base, *experts]
-    for measured in (sweeps | control).values():
-        points += mark_dominated(measured.points)
+    for measured in methods.values():
+        points += measured.points
     best = np.max([point.rewards for point in experts], axis=0)
     return Front(
         objectives=candidates.objectives,
         reference=tuple(floor.tolist()),
         points=find_ties(points),
         hypervolume={
-            name: _volume(measured, floor)
-            for name, measured in (sweeps | control).items()
+            name: _volume(measured, floor) for name, measured in methods.items()
         },
         exact=_exact(composition, measure, sweeps, floor, base) if gold else None,
         units=units,
@@ -310,6 +311,11 @@ def _exact(
             if best > start
         },
     )
+
+
+def _marked(measured: Measured) -> Measured:
+    """The same with its points marked against each other."""
+    return measured._replace(points=list(mark_dominated(measured.points)))
 
 
 def _volume(measured: Measured, floor: Float[np.ndarray, " k"]) -> Hypervolume:

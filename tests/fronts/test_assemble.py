@@ -76,6 +76,21 @@ def test_the_base_policy_is_the_mean_of_the_candidates(front, candidates):
     assert front.base.kl == 0
 
 
+def test_an_expert_is_its_point_of_the_sweep_by_another_name(reward, candidates):
+    # The first objective is judged by the second: its expert is dominated.
+    judged = candidates.judged[..., [1, 1, 2]] * (0.5, 1, 1)
+    selector = candidates.judged[..., [0, 1, 2]]
+    found = assemble_front(
+        reward, replace(candidates, rewards=selector, judged=judged), SETTINGS
+    )
+    swept = [p for p in found.points if p.method == "best-of-n" and p.role == "sweep"]
+    assert [expert.dominated for expert in found.experts] == [True, False, False]
+    for expert in found.experts:
+        (twin,) = (point for point in swept if point.weights == expert.weights)
+        same = replace(expert, role=twin.role, label=twin.label, ties=twin.ties)
+        assert same == twin
+
+
 def test_vertices_and_centroid_are_always_there():
     grid = weightings(3, 4)
     assert len(grid) == 16
