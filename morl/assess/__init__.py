@@ -11,7 +11,10 @@ from morl.assess.accuracy import (
     pair_accuracy,
 )
 from morl.assess.baselines import (
+    Baselines,
     length_margins,
+    length_rule_margins,
+    length_rule_scores,
     response_only_by_objective,
     response_only_logits,
     response_only_margins,
@@ -29,6 +32,8 @@ from morl.assess.cross import CrossMatrix, cross_accuracy
 from morl.assess.outside import outside_accuracy
 from morl.assess.ranking import area_under_roc, compare_areas, label_accuracy
 from morl.assess.tables import (
+    BASELINES,
+    Baseline,
     cross_rows,
     cross_table,
     head_table,
@@ -38,7 +43,10 @@ from morl.assess.tables import (
 )
 
 __all__ = [
+    "BASELINES",
     "Accuracy",
+    "Baseline",
+    "Baselines",
     "Calibration",
     "Comparison",
     "CrossMatrix",
@@ -58,6 +66,8 @@ __all__ = [
     "label_calibration",
     "label_row",
     "length_margins",
+    "length_rule_margins",
+    "length_rule_scores",
     "ordered",
     "outside_accuracy",
     "pair_accuracy",

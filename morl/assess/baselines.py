@@ -6,12 +6,31 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 from scipy.sparse import csr_array, hstack
+from scipy.stats import rankdata
 
 from morl.assess.logistic import fit_logistic
 from morl.assess.tfidf import MIN_DOCUMENTS, inverse_frequencies, ngram_counts, tfidf
 from morl.errors import InputError
 
 L2_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+
+
+class Baselines(NamedTuple):
+    """What heads are set beside: margins of pairs, or scores of single responses.
+
+    Attributes:
+      length: Of the rule that the longer response wins (:func:`length_margins`), or the
+        length of each response.
+      length_rule: Of the same rule in the direction that the other folds take
+        (:func:`length_rule_margins`, :func:`length_rule_scores`): where shorter
+        responses win, that longer ones do is no rule worth beating.
+      response_only: Of words without the prompt (:func:`response_only_by_objective`,
+        :func:`response_only_logits`).
+    """
+
+    length: Float[np.ndarray, " p"]
+    length_rule: Float[np.ndarray, " p"]
+    response_only: Float[np.ndarray, " p"]
 
 
 def length_margins(
@@ -31,6 +50,73 @@ def length_margins(
       array([ 2., -1.])
     """
     return better.astype(float) - worse.astype(float)
+
+
+def length_rule_margins(
+    length: Float[np.ndarray, " p"],
+    objective: Int[np.ndarray, " p"],
+    folds: Int[np.ndarray, " p"],
+) -> Float[np.ndarray, " p"]:
+    """Margins of the rule "the longer wins" or "the shorter wins", by the other folds.
+
+    For each objective and fold, the rule that orders more of the objective's pairs in
+    the other folds; the longer wins where both order as many.
+
+    Args:
+      length: From :func:`length_margins`.
+      objective: Index of each pair's objective.
+      folds: Fold of each pair, by its prompt; two or more folds.
+
+    Returns:
+      ``length``, with its sign turned where the shorter response wins elsewhere.
+
+    Raises:
+      InputError: The lengths differ, or there are fewer than two folds.
+
+    Examples:
+      >>> shorter = np.array([-2.0, -1.0, -3.0, 1.0])
+      >>> length_rule_margins(shorter, np.zeros(4, int), np.arange(4))
+      array([ 2.,  1.,  3., -1.])
+    """
+    _check_folds(folds, len(length), len(objective))
+    margins = length.copy()
+    for which in np.unique(objective):
+        for fold in np.unique(folds):
+            own = objective == which
+            elsewhere = np.sign(length[own & (folds != fold)]).sum()
+            if elsewhere < 0:
+                margins[own & (folds == fold)] *= -1
+    return margins
+
+
+def length_rule_scores(
+    length: Float[np.ndarray, " n"],
+    labels: Bool[np.ndarray, " n"],
+    folds: Int[np.ndarray, " n"],
+) -> Float[np.ndarray, " n"]:
+    """The counterpart of :func:`length_rule_margins` for single responses.
+
+    Args:
+      length: Length of each response, in tokens or characters.
+      labels: Whether each is labelled "yes".
+      folds: Fold of each, by its prompt; two or more folds.
+
+    Returns:
+      ``length``, negated where in the other folds a "yes" ranks below a "no" by length
+      on average.
+
+    Raises:
+      InputError: The lengths differ, or there are fewer than two folds.
+    """
+    _check_folds(folds, len(length), len(labels))
+    scores = length.copy()
+    for fold in np.unique(folds):
+        seen = folds != fold
+        yes, ranks = labels[seen], rankdata(length[seen])
+        # The mean rank of "yes" is above the middle where the area is above one half.
+        if yes.any() and ranks[yes].mean() < ranks.mean():
+            scores[folds == fold] *= -1
+    return scores
 
 
 def response_only_margins(

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from morl.assess.cross import CrossMatrix
-from morl.assess.tables import signed
+from morl.assess.tables import LABELS, signed
 
 
 def render_head_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -23,7 +23,9 @@ def render_head_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """
     verdicts = [f"{_name(row, ', ')}: {row['verdict']}." for row in rows]
     notes = (
-        "Gain: the head less the baseline, over the same draws of prompts. ECE: "
+        "Length: the longer response wins; rule: longer or shorter, whichever wins in "
+        "the other folds. Gain: the head less the rule or the baseline, over the same "
+        "draws of prompts. AUC: area under ROC, of single labelled responses. ECE: "
         "calibration error; in brackets what perfect calibration stays below in 95% "
         "of data sets of this size."
     )
@@ -42,8 +44,10 @@ def render_head_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             escape(_name(row, "\n")),
             f"{row['pairs']}",
-            _bounded(row["accuracy"], row["interval"]),
-            *(_baseline(row, key) for key in ("length_baseline", "response_only")),
+            _bounded(row["accuracy"], row["interval"])
+            + ("\nAUC" if row["measure"] == LABELS else ""),
+            f"{row['length_baseline']:.3f}\nrule {_baseline(row, 'length_rule')}",
+            _baseline(row, "response_only"),
             f"{error:.3f}\n({chance:.3f})",
             end_section=True,
         )

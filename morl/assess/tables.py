@@ -1,7 +1,7 @@
 """Rows that say how good heads are, for JSON, the console and the report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -13,6 +13,7 @@ from morl.assess.accuracy import (
     beats,
     compare_accuracy,
 )
+from morl.assess.baselines import Baselines
 from morl.assess.calibration import Calibration, label_calibration, pair_calibration
 from morl.assess.cross import CrossMatrix
 from morl.assess.ranking import compare_areas
@@ -20,9 +21,28 @@ from morl.errors import InputError
 from morl.types import Names
 
 Row = dict[str, Any]
+PAIRS, LABELS = "accuracy", "AUC"
+
+
+class Baseline(NamedTuple):
+    """How a baseline is called.
+
+    Attributes:
+      title: Over its column.
+      words: In a verdict; None where no verdict is about it.
+    """
+
+    title: str
+    words: str | None
+
+
+# In the order of the fields of ``morl.assess.Baselines``.
 BASELINES = {
-    "length_baseline": "its length baseline",
-    "response_only": "its response-only baseline",
+    "length_baseline": Baseline("longer wins", None),
+    "length_rule": Baseline("length rule, direction learned", "its length rule"),
+    "response_only": Baseline(
+        "response only, prompt hidden", "its response-only baseline"
+    ),
 }
 
 
@@ -32,8 +52,7 @@ def head_table(
     groups: Int[np.ndarray, " p"],
     *,
     objectives: Names,
-    length: Float[np.ndarray, " p"],
-    response_only: Float[np.ndarray, " p"],
+    baselines: Baselines,
     data: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> list[Row]:
@@ -45,10 +64,7 @@ def head_table(
       objective: Index of the objective that each pair is labelled for.
       groups: The prompt of each pair, any integers.
       objectives: Names of the heads.
-      length: Margins of the longer response, from
-        :func:`morl.assess.length_margins`.
-      response_only: Margins of the bag of words, from
-        :func:`morl.assess.response_only_by_objective`.
+      baselines: Margins of the baselines.
       data: What the pairs of each objective are, in words; the report shows it.
       seed: Of the bootstrap.
 
@@ -56,8 +72,9 @@ def head_table(
       Rows for :func:`json.dumps` and :func:`report_rows`; an unknown number is None,
       an interval two numbers or None. Objectives without pairs have no row.
       ``..._gain`` is the head's accuracy less that of a baseline on the same pairs;
-      ``calibration_chance`` the error that perfect calibration stays below in 95 % of
-      data sets of this size.
+      ``beats_baselines`` says whether every gain that the verdict is about lies above
+      zero with its whole interval; ``calibration_chance`` is the error that perfect
+      calibration stays below in 95 % of data sets of this size.
 
     Raises:
       InputError: The names do not fit the margins, or a margin is NaN.
@@ -69,10 +86,10 @@ def head_table(
         if not here.any():
             continue
         own, prompts = margins[here, place], groups[here]
-        baselines = np.column_stack([length[here], response_only[here]])
-        found = compare_accuracy(own, baselines, prompts, seed=seed)
+        beside = np.column_stack(baselines)[here]
+        found = compare_accuracy(own, beside, prompts, seed=seed)
         rows.append(
-            _row(name, (data or {}).get(name, ""), found.accuracy)
+            _row(name, (data or {}).get(name, ""), found.accuracy, PAIRS)
             | _compared(found)
             | _calibrated(pair_calibration(own, seed=seed))
         )
@@ -85,23 +102,22 @@ def label_row(
     groups: Int[np.ndarray, " n"],
     *,
     objective: str,
-    length: Float[np.ndarray, " n"],
-    response_only: Float[np.ndarray, " n"],
+    baselines: Baselines,
     data: str = "",
     seed: int = 0,
 ) -> Row:
     """A row of the same table for responses that are labelled one by one.
 
-    Its accuracy is the area under the ROC curve: the share of (yes, no) pairs of
-    responses that are ordered rightly, across prompts. As for pairs, 0.5 is chance.
+    Its ``accuracy`` is the area under the ROC curve, and its ``measure`` says so: the
+    share of (yes, no) pairs of responses that are ordered rightly, across prompts. As
+    for pairs, 0.5 is chance.
 
     Args:
       logits: Log-odds of "yes" by a head that did not see the label.
       labels: Whether each response is labelled "yes"; both kinds occur.
       groups: The prompt of each response, any integers.
       objective: Name of the head.
-      length: Length of each response, in tokens or characters.
-      response_only: Log-odds by :func:`morl.assess.response_only_logits`.
+      baselines: Scores of the baselines.
       data: What the responses are, in words.
       seed: Of the bootstrap.
 
@@ -111,10 +127,10 @@ def label_row(
     Raises:
       InputError: A number is NaN, or only one kind of label occurs.
     """
-    baselines = np.column_stack([length, response_only])
-    found = compare_areas(logits, baselines, labels, groups, seed=seed)
+    beside = np.column_stack(baselines)
+    found = compare_areas(logits, beside, labels, groups, seed=seed)
     return (
-        _row(objective, f"{data} (labels: area under ROC)".strip(), found.accuracy)
+        _row(objective, data, found.accuracy, LABELS)
         | _compared(found)
         | _calibrated(label_calibration(logits, labels, seed=seed))
     )
@@ -160,10 +176,9 @@ def report_rows(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     return [
         {key: value for key, value in row.items() if keep(key) and key != "verdict"}
         | {
-            f"gain_over_{key.removesuffix('_baseline')}": signed(
-                row[f"{key}_gain"], row[f"{key}_gain_interval"]
-            )
-            for key in BASELINES
+            f"gain_over_{key}": signed(row[f"{key}_gain"], row[f"{key}_gain_interval"])
+            for key, baseline in BASELINES.items()
+            if baseline.words is not None
         }
         | {"verdict": row["verdict"]}
         for row in rows
@@ -212,6 +227,7 @@ def cross_rows(matrix: CrossMatrix) -> list[Row]:
                 int(matrix.pairs[j]),
                 int(matrix.prompts[j]),
             ),
+            PAIRS,
         )
         | {"verdict": _against_chance(matrix.low[i, j], matrix.high[i, j])}
         for i, head in enumerate(matrix.heads)
@@ -228,13 +244,14 @@ def _against_chance(low: float, high: float) -> str:
     return "not clearly different from chance"
 
 
-def _row(objective: str, data: str, accuracy: Accuracy) -> Row:
+def _row(objective: str, data: str, accuracy: Accuracy, measure: str) -> Row:
     row: Row = {"objective": objective}
     if data:
         row["data"] = data
     return row | {
         "pairs": accuracy.count,
         "prompts": accuracy.prompts,
+        "measure": measure,
         "accuracy": accuracy.value,
         "interval": _interval(accuracy.low, accuracy.high),
     }
@@ -249,8 +266,13 @@ def _compared(found: Comparison) -> Row:
         row[f"{key}_interval"] = _interval(accuracy.low, accuracy.high)
         row[f"{key}_gain"] = gain.value
         row[f"{key}_gain_interval"] = _interval(gain.low, gain.high)
-    gains = dict(zip(BASELINES.values(), found.gains, strict=True))
-    return row | {"verdict": verdict(gains)}
+    gains = {
+        baseline.words: gain
+        for baseline, gain in zip(BASELINES.values(), found.gains, strict=True)
+        if baseline.words is not None
+    }
+    sound = all(beats(gain) for gain in gains.values())
+    return row | {"beats_baselines": sound, "verdict": verdict(gains)}
 
 
 def _calibrated(calibration: Calibration) -> Row:

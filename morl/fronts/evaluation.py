@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from morl.assess import (
+    Baselines,
     CrossMatrix,
     cross_accuracy,
     cross_rows,
@@ -14,6 +16,8 @@ from morl.assess import (
     head_table,
     label_row,
     length_margins,
+    length_rule_margins,
+    length_rule_scores,
     outside_accuracy,
     pair_accuracy,
     response_only_by_objective,
@@ -93,14 +97,17 @@ def evaluate_heads(
         response_text(pool.records[record].responses[response])
         for record, response in zip(pairs.record_index, chosen, strict=True)
     ]
+    better, worse = texts(pairs.better), texts(pairs.worse)
+    length = length_margins(_characters(better), _characters(worse))
     rows = head_table(
         margins,
         pairs.objective,
         groups,
         objectives=pool.objectives,
-        length=length_margins(fitted.lengths[:, 0], fitted.lengths[:, 1]),
-        response_only=response_only_by_objective(
-            texts(pairs.better), texts(pairs.worse), pairs.objective, folds
+        baselines=Baselines(
+            length,
+            length_rule_margins(length, pairs.objective, folds),
+            response_only_by_objective(better, worse, pairs.objective, folds),
         ),
         data=_sources(pool),
     )
@@ -151,18 +158,27 @@ def _label_rows(pool: Pool, fitted: Fitted) -> list[dict[str, Any]]:
             )
         ]
         records = scores.record_index[here]
+        folds, length = pool.folds[records], _characters(texts)
         rows.append(
             label_row(
                 fitted.validation.logits[here, place].astype(float),
                 labels,
                 pool.prompts[records],
                 objective=name,
-                length=np.array([len(text) for text in texts], float),
-                response_only=response_only_logits(texts, labels, pool.folds[records]),
+                baselines=Baselines(
+                    length,
+                    length_rule_scores(length, labels, folds),
+                    response_only_logits(texts, labels, folds),
+                ),
                 data=pool.records[records[0]].source,
             )
         )
     return rows
+
+
+def _characters(texts: Sequence[str]) -> Float[np.ndarray, " n"]:
+    """Lengths of whole responses, however much of them a head has read."""
+    return np.array([len(text) for text in texts], float)
 
 
 def _outside(

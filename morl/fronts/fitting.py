@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from morl.errors import InputError
 from morl.feedback import Record
@@ -32,7 +32,6 @@ class Fitted(NamedTuple):
       validation: Margins of every pair by heads that did not see its prompt.
       across: ``[p, k]`` margins of the judge's pairs by the selector and of the
         selector's pairs by the judge.
-      lengths: ``[p, 2]`` tokens of the better and of the worse response.
     """
 
     heads: HeadSet
@@ -40,7 +39,6 @@ class Fitted(NamedTuple):
     judge: HeadSet
     validation: CrossValidation
     across: Float[np.ndarray, "p k"]
-    lengths: Int[np.ndarray, "p 2"]
 
 
 def encode_records(
@@ -178,15 +176,8 @@ def fit_pool(
     gap = whole.features[whole.better] - whole.features[whole.worse]
     judged = pool.judges[pool.pairs.record_index][:, None]
     across = np.where(judged, gap @ selector.weight, gap @ judge.weight)
-    tokens = features.lengths
-    rows = lambda responses: features.rows(pool.pairs.record_index, responses)
-    lengths = np.stack(
-        [tokens[rows(pool.pairs.better)], tokens[rows(pool.pairs.worse)]], axis=1
-    )
     named = lambda head: head_set(language_model, pool.objectives, settings, head)
-    return Fitted(
-        named(fit(whole)), named(selector), named(judge), validation, across, lengths
-    )
+    return Fitted(named(fit(whole)), named(selector), named(judge), validation, across)
 
 
 def head_set(

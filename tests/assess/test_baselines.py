@@ -8,6 +8,8 @@ from scipy.sparse import csr_array
 from morl.assess import (
     area_under_roc,
     length_margins,
+    length_rule_margins,
+    length_rule_scores,
     pair_accuracy,
     response_only_by_objective,
     response_only_logits,
@@ -260,3 +262,45 @@ def test_a_fold_that_holds_all_labels_of_a_kind_is_refused():
     labels = np.array([True, False, False])
     with pytest.raises(InputError, match="labels: found one kind of label outside"):
         response_only_logits(["a", "b", "c"], labels, np.arange(3))
+
+
+def test_the_length_rule_takes_the_direction_of_the_other_folds():
+    rng = np.random.default_rng(0)
+    # Of the first objective longer responses win, of the second shorter ones.
+    objective, folds = np.arange(400) % 2, rng.integers(0, 5, 400)
+    longer = rng.random(400) < np.where(objective == 0, 0.7, 0.3)
+    length = np.where(longer, 1.0, -1.0) * rng.integers(1, 50, 400)
+    rule = length_rule_margins(length, objective, folds)
+    np.testing.assert_array_equal(rule[objective == 0], length[objective == 0])
+    np.testing.assert_array_equal(rule[objective == 1], -length[objective == 1])
+
+
+def test_the_length_rule_never_looks_at_its_own_fold():
+    rng = np.random.default_rng(1)
+    length, folds = rng.normal(size=60), np.arange(60) % 3
+    objective = np.zeros(60, int)
+    labels = rng.random(60) < 0.5
+    here = folds == 1
+    rule = length_rule_margins(length, objective, folds)
+    turned = length_rule_margins(np.where(here, -length, length), objective, folds)
+    np.testing.assert_array_equal(turned[here], -rule[here])
+    scores = length_rule_scores(length, labels, folds)
+    flipped = length_rule_scores(length, labels ^ here, folds)
+    np.testing.assert_array_equal(flipped[here], scores[here])
+
+
+def test_the_length_rule_of_labels_ranks_as_the_area_does():
+    rng = np.random.default_rng(2)
+    labels, folds = rng.random(300) < 0.4, np.arange(300) % 5
+    length = rng.normal(size=300) - labels
+    found = length_rule_scores(length, labels, folds)
+    np.testing.assert_array_equal(found, -length)
+    for fold in range(5):
+        seen = folds != fold
+        area = area_under_roc(length[seen], labels[seen], np.flatnonzero(seen))
+        assert area.value < 0.5
+
+
+def test_the_length_rule_needs_two_folds():
+    with pytest.raises(InputError, match="found 1 folds, expected two or more"):
+        length_rule_margins(np.ones(3), np.zeros(3, int), np.zeros(3, int))

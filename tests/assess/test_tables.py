@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from morl.assess import (
+    Baselines,
     Difference,
     accuracy_difference,
     area_under_roc,
@@ -14,6 +15,7 @@ from morl.assess import (
     cross_table,
     head_table,
     label_row,
+    length_rule_margins,
     pair_accuracy,
     pair_calibration,
     render_cross_table,
@@ -28,14 +30,15 @@ NAMES = ("helpful", "harmless", "honest")
 OBJECTIVE = np.arange(600) % 2
 GROUPS = np.arange(600) // 3
 LENGTH, WORDS = np.random.default_rng(0).normal(size=(2, 600))
+RULE = np.random.default_rng(2).normal(size=600)
+BESIDE = Baselines(LENGTH, RULE, WORDS)
 MARGINS = np.random.default_rng(1).normal(size=(600, 3)) + np.array([1.0, 0.0, 0.0])
 
 
 def table(**changes):
     arguments = {
         "objectives": NAMES,
-        "length": LENGTH,
-        "response_only": WORDS,
+        "baselines": BESIDE,
         "data": {"helpful": "dialogues [bold]"},
     }
     return head_table(MARGINS, OBJECTIVE, GROUPS, **(arguments | changes))
@@ -58,7 +61,11 @@ def test_a_row_holds_what_its_parts_say():
     assert (harmless["pairs"], harmless["prompts"]) == (300, 200)
     assert harmless["accuracy"] == alone.value
     assert harmless["interval"] == [alone.low, alone.high]
-    for key, other in (("length_baseline", LENGTH), ("response_only", WORDS)):
+    for key, other in (
+        ("length_baseline", LENGTH),
+        ("length_rule", RULE),
+        ("response_only", WORDS),
+    ):
         base = pair_accuracy(other[here], prompts)
         gain = accuracy_difference(own, other[here], prompts)
         assert harmless[key] == base.value
@@ -78,17 +85,37 @@ def test_objectives_without_pairs_have_no_row():
 def test_a_head_that_knows_nothing_is_said_to_beat_nothing():
     helpful, harmless = table()
     assert helpful["verdict"] == "beats both baselines"
+    assert helpful["beats_baselines"] and not harmless["beats_baselines"]
     assert harmless["verdict"] == (
-        "does not clearly beat its length baseline; "
+        "does not clearly beat its length rule; "
         "does not clearly beat its response-only baseline"
     )
 
 
 def test_a_head_below_its_baseline_is_said_to_be_worse():
-    rows = table(response_only=np.ones(600))
+    rows = table(baselines=BESIDE._replace(response_only=np.ones(600)))
     assert rows[0]["verdict"] == (
-        "beats its length baseline; is worse than its response-only baseline"
+        "beats its length rule; is worse than its response-only baseline"
     )
+
+
+def test_a_head_that_only_knows_that_shorter_wins_beats_no_rule_of_length():
+    # Two in three pairs are won by the shorter response, and the head says just that.
+    length = np.where(np.arange(600) % 3, -1.0, 1.0)
+    rule = length_rule_margins(length, OBJECTIVE, GROUPS % 5)
+    margins = np.column_stack([-length] * 3)
+    row = head_table(
+        margins,
+        OBJECTIVE,
+        GROUPS,
+        objectives=NAMES,
+        baselines=Baselines(length, rule, WORDS),
+    )[0]
+    assert row["accuracy"] == pytest.approx(2 / 3)
+    assert row["length_baseline"] == pytest.approx(1 / 3)
+    assert row["length_baseline_gain_interval"][0] > 0
+    assert row["length_rule"] == row["accuracy"]
+    assert row["verdict"].startswith("does not clearly beat its length rule;")
 
 
 @pytest.mark.parametrize(
@@ -116,8 +143,7 @@ def test_one_prompt_gives_no_interval_rather_than_nan():
         np.zeros(3, int),
         np.zeros(3, int),
         objectives=NAMES,
-        length=LENGTH[:3],
-        response_only=WORDS[:3],
+        baselines=Baselines(*(column[:3] for column in BESIDE)),
     )
     assert rows[0]["interval"] is None
     assert rows[0]["length_baseline_gain_interval"] is None
@@ -133,11 +159,11 @@ def test_a_label_row_reads_as_the_others_do_and_says_what_it_is():
         labels,
         GROUPS,
         objective="honest",
-        length=LENGTH,
-        response_only=WORDS,
+        baselines=BESIDE,
         data="checked answers",
     )
-    assert row["data"] == "checked answers (labels: area under ROC)"
+    assert (row["data"], row["measure"]) == ("checked answers", "AUC")
+    assert table()[0]["measure"] == "accuracy"
     assert (
         row["accuracy"] == area_under_roc(MARGINS[:, 1] + labels, labels, GROUPS).value
     )
@@ -155,7 +181,8 @@ def test_the_report_and_the_console_show_every_verdict_and_number():
         low, high = row["interval"]
         assert f"{row['accuracy']:.3f} [{low:.3f}, {high:.3f}]" in page
         assert row["verdict"] in page
-        assert f"{row['length_baseline_gain']:+.3f} [" in page
+        assert f"{row['length_rule_gain']:+.3f} [" in page
+        assert f"rule {row['length_rule']:.3f}" in text
         for number in (row["accuracy"], low, row["response_only"], row["brier"]):
             assert f"{number:.3f}" in (page if number == row["brier"] else text)
         assert row["verdict"] in text
@@ -207,6 +234,5 @@ def test_names_that_do_not_fit_are_refused(objectives, objective, message):
             objective,
             GROUPS,
             objectives=objectives,
-            length=LENGTH,
-            response_only=WORDS,
+            baselines=BESIDE,
         )
