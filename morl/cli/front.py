@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import tyro
-
 import morl
 from morl.cli.arguments import as_yaml, command_line, parse_with_config
-from morl.cli.config import read_yaml
 from morl.cli.console import OUT, Stages
 from morl.cli.report import report_stage
 from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource, open_model, read_sources
+from morl.cli.specification import read_composition
 from morl.cli.summary import print_example, print_front, print_heads, print_places
 from morl.errors import InputError
 from morl.feedback import Record
@@ -31,7 +29,7 @@ from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
 from morl.models.fetch import default_cache
 from morl.models.language_model import LanguageModel
 from morl.pareto import Provenance
-from morl.rewards import Composition, from_yaml, objective
+from morl.rewards import Composition, objective
 
 FIT_STAGES, FRONT_STAGES = 4, 8
 JUDGE = "heads fitted to feedback on other prompts than the selector's"
@@ -49,8 +47,9 @@ class FrontConfig:
       sources: Feedback to learn from: reader, path below ``data``, objective.
       outside: Feedback that only tests.
       objectives: What heads are fitted for.
-      reward: A composition in YAML (``composition.to_yaml()``); the mean of the
-        objectives where empty.
+      reward: A composition in YAML (``composition.to_yaml()``), or the folder of a
+        finished run; the mean of the objectives where not given.
+      functions: A Python file that defines the functions ``reward`` names. It is run.
       heads: How heads are fitted.
       candidates: What is sampled.
       front: How the front is traced.
@@ -62,10 +61,11 @@ class FrontConfig:
     """
 
     model: str = SMOLLM2
-    sources: tyro.conf.Fixed[tuple[DataSource, ...]] = ()
-    outside: tyro.conf.Fixed[tuple[DataSource, ...]] = ()
+    sources: tuple[DataSource, ...] = ()
+    outside: tuple[DataSource, ...] = ()
     objectives: tuple[str, ...] = OBJECTIVES
-    reward: str = ""
+    reward: Path | None = None
+    functions: Path | None = None
     heads: HeadSettings = HeadSettings()
     candidates: CandidateSettings = CandidateSettings()
     front: SweepSettings = SweepSettings()
@@ -94,6 +94,7 @@ def fit(argv: Sequence[str]) -> None:
 def front(argv: Sequence[str]) -> None:
     """Runs ``morl front``: the whole way to the report."""
     config = parse_with_config(FrontConfig, argv, prog="morl front")
+    reward = _reward(config)
     if config.dry_run:
         _dry_run(
             config,
@@ -102,7 +103,6 @@ def front(argv: Sequence[str]) -> None:
             f"{config.out}/{{front.json,report.html,figures}}",
         )
         return
-    reward = _reward(config)
     run = config.run(FRONT_STAGES)
     model, records, heads = _fitted(run, config)
     prompts = choose_prompts(
@@ -144,12 +144,37 @@ def _fitted(run: Run, config: FrontConfig) -> tuple[LanguageModel, list[Record],
 
 
 def _reward(config: FrontConfig) -> Composition:
-    """The composition that the file names; the mean of the objectives without one."""
-    if config.reward:
-        read_yaml(config.reward)
-        return from_yaml(Path(config.reward).read_text())
-    named = [objective(name, scale="per-prompt") for name in config.objectives]
-    return morl.linear({one: 1 / len(named) for one in named})
+    """The composition that the file names; the mean of the objectives without one.
+
+    Raises:
+      InputError: The file is no composition, or asks for heads that are not fitted.
+    """
+    if config.reward is None:
+        named = [objective(name, scale="per-prompt") for name in config.objectives]
+        return morl.linear({one: 1 / len(named) for one in named})
+    reward = read_composition(config.reward, config.functions)
+    _check_heads(reward, config)
+    return reward
+
+
+def _check_heads(reward: Composition, config: FrontConfig) -> None:
+    """Refuses, before hours of work, what its end could not score or judge."""
+    headed = ", ".join(config.objectives)
+    sourceless = [one.name for one in reward.rewards if one.source is None]
+    if missing := [name for name in sourceless if name not in config.objectives]:
+        raise InputError(
+            f"{', '.join(missing)}: no source and no head; heads are fitted for "
+            f"{headed} (objectives in the configuration)",
+            where=str(config.reward),
+        )
+    unjudged = [name for name in reward.objectives if name not in config.objectives]
+    if unjudged:
+        raise InputError(
+            f"{', '.join(unjudged)}: declared an objective, but heads judge and there "
+            f"are heads for {headed}; leave out 'objective: true', and it counts with "
+            "its coefficient",
+            where=str(config.reward),
+        )
 
 
 def _provenance(

@@ -206,8 +206,14 @@ def choose_prompts(
     """Held-out prompts that fit, balanced over objectives.
 
     Raises:
-      InputError: None fits.
+      InputError: None is held out, or none fits.
     """
+    if not records:
+        raise InputError(
+            "no prompt is held out from the heads, to be answered: found feedback on "
+            "too few prompts, expected dozens",
+            where="sources",
+        )
     fits = lambda record: (
         len(language_model.chat.encode_prompt(record.prompt))
         <= settings.max_prompt_tokens

@@ -1,0 +1,98 @@
+"""What `morl front` refuses before any work, and what its flags may say."""
+
+import pytest
+
+from morl.cli.arguments import parse_with_config
+from morl.cli.front import FrontConfig
+from morl.feedback import Labels, Pair, plain_record, write_jsonl
+
+CONFIG = """
+model: model
+sources: [{reader: jsonl, path: feedback.jsonl}, {reader: xstest, path: b}]
+objectives: [helpful, harmless]
+"""
+STEERED = """
+morl: 1
+rewards:
+  helpful: {}
+  harmless: {}
+  short: {source: {kind: length, unit: word}, objective: true}
+utility: {sum: {helpful: 0.5, harmless: 0.4, short: -0.1}}
+"""
+JUDGED = """
+morl: 1
+rewards:
+  helpful: {}
+  polite: {source: {kind: callable, fn: {source: polite}}}
+utility: {sum: {helpful: 0.5, polite: 0.5}}
+"""
+HONEST = "{morl: 1, rewards: {honest: {}}, utility: {sum: {honest: 1.0}}}"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a configuration and a little feedback, where commands run."""
+    monkeypatch.chdir(tmp_path)
+    records = [
+        plain_record(f"{n}?", ["yes", "no"], {"helpful": Labels(pairs=(Pair(0, 1),))})
+        for n in range(3)
+    ]
+    write_jsonl("feedback.jsonl", records)
+    (tmp_path / "config.yaml").write_text(
+        CONFIG.replace(", {reader: xstest, path: b}", "")
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []], ids=["dry run", "run"])
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        (STEERED, "short: declared an objective, but heads judge"),
+        (HONEST, "honest: no source and no head"),
+        (JUDGED, "--functions FILE.py"),
+        ("rewards: [", "not valid YAML"),
+    ],
+    ids=["rule as an objective", "no head", "function", "no YAML"],
+)
+def test_a_reward_that_cannot_be_traced_is_refused_before_any_work(
+    refused, place, spec, complaint, dry
+):
+    (place / "reward.yaml").write_text(spec)
+    said = refused("front", "config.yaml", "--reward", "reward.yaml", *dry)
+    assert "reward.yaml" in said
+    assert complaint in said
+
+
+def test_a_reward_may_name_a_function_of_a_python_file(command, place):
+    (place / "reward.yaml").write_text(JUDGED)
+    (place / "mine.py").write_text("def polite(prompt, response): return 1.0\n")
+    argv = ["--reward", "reward.yaml", "--functions", "mine.py", "--dry-run"]
+    ran = command("front", "config.yaml", *argv)
+    assert ran.code == 0, ran
+    assert "functions: mine.py" in ran.out
+    assert not (place / "runs").exists()
+
+
+def test_a_source_of_the_file_may_be_overridden_by_its_place(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    argv = [str(path), "--sources.0.path", "other.jsonl"]
+    made = parse_with_config(FrontConfig, argv, prog="morl front")
+    assert [source.path for source in made.sources] == ["other.jsonl", "b"]
+
+
+@pytest.mark.usefixtures("place")
+def test_too_little_feedback_for_held_out_prompts_says_so(command, fitted):
+    records = [
+        plain_record(
+            f"{n}?",
+            ["yes", "no"],
+            {name: Labels(pairs=(Pair(0, 1),)) for name in ("helpful", "harmless")},
+        )
+        for n in range(12)  # a tenth of few is none
+    ]
+    write_jsonl("feedback.jsonl", records)
+    ran = command("front", "config.yaml", "--model", fitted.model, "--cache", "cache")
+    assert ran.code == 2
+    assert "no prompt is held out" in ran.err
