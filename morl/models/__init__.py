@@ -4,13 +4,14 @@ from morl.models.chat import (
     ChatTokenizer,
     EncodedRecord,
     Truncation,
-    check_template,
     load_chat_tokenizer,
     save_chat_tokenizer,
     train_chat_tokenizer,
 )
 from morl.models.config import TransformerConfig
 from morl.models.fetch import fetch_smollm2
+from morl.models.head_files import HeadSet, load_heads, save_heads
+from morl.models.heads import LinearHead, Reading, head_rewards
 from morl.models.hub import fetch_hub
 from morl.models.language_model import (
     LanguageModel,
@@ -18,7 +19,7 @@ from morl.models.language_model import (
     save_language_model,
 )
 from morl.models.loading import load_weights, save_weights
-from morl.models.templates import ChatTemplate
+from morl.models.templates import ChatTemplate, check_template
 from morl.models.transformer import Encoding, Transformer
 
 __all__ = [
@@ -26,17 +27,23 @@ __all__ = [
     "ChatTokenizer",
     "EncodedRecord",
     "Encoding",
+    "HeadSet",
     "LanguageModel",
+    "LinearHead",
+    "Reading",
     "Transformer",
     "TransformerConfig",
     "Truncation",
     "check_template",
     "fetch_hub",
     "fetch_smollm2",
+    "head_rewards",
     "load_chat_tokenizer",
+    "load_heads",
     "load_language_model",
     "load_weights",
     "save_chat_tokenizer",
+    "save_heads",
     "save_language_model",
     "save_weights",
     "train_chat_tokenizer",

@@ -37,7 +37,6 @@ __all__ = [
     "ChatTokenizer",
     "EncodedRecord",
     "Truncation",
-    "check_template",
     "load_chat_tokenizer",
     "save_chat_tokenizer",
     "train_chat_tokenizer",
@@ -282,26 +281,6 @@ def _plain(conversation: str | Messages, role: str) -> list[dict[str, Any]]:
 
 def _array(tokens: Sequence[int]) -> Int32[np.ndarray, " t"]:
     return np.asarray(tokens, np.int32)
-
-
-def check_template(found: str, expected: str, *, allow_other: bool = False) -> None:
-    """Refuses to score under another chat template than a head was trained under.
-
-    Args:
-      found: ``template_hash`` of the tokenizer at hand.
-      expected: ``template_hash`` saved with the head.
-      allow_other: Score all the same.
-
-    Raises:
-      InputError: The hashes differ and ``allow_other`` is false.
-    """
-    if found != expected and not allow_other:
-        raise InputError(
-            f"found the chat template {found[:12]}, the head was trained under "
-            f"{expected[:12]}: its scores would mean something else. Load the model "
-            "it was trained on, or allow another template explicitly",
-            where="chat template",
-        )
 
 
 def load_chat_tokenizer(

@@ -10,9 +10,9 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from morl.errors import InputError
-from morl.models.chat import check_template
 from morl.models.heads import LinearHead, Reading
 from morl.models.language_model import LanguageModel
+from morl.models.templates import check_template
 from morl.models.truncation import Truncation
 from morl.storage import array_digest, read_json, write_json
 from morl.types import Names

@@ -272,6 +272,26 @@ class ChatTemplate:
         return _without_marks(marked, opening, closing)
 
 
+def check_template(found: str, expected: str, *, allow_other: bool = False) -> None:
+    """Refuses to score under another chat template than a head was trained under.
+
+    Args:
+      found: ``template_hash`` of the tokenizer at hand.
+      expected: ``template_hash`` saved with the head.
+      allow_other: Score all the same.
+
+    Raises:
+      InputError: The hashes differ and ``allow_other`` is false.
+    """
+    if found != expected and not allow_other:
+        raise InputError(
+            f"found the chat template {found[:12]}, the head was trained under "
+            f"{expected[:12]}: its scores would mean something else. Load the model "
+            "it was trained on, or allow another template explicitly",
+            where="chat template",
+        )
+
+
 def _without_marks(marked: str, opening: str, closing: str) -> Rendered:
     """Takes the marks of generation blocks out and says where they stood."""
     text, starts, ranges = [], [], []
