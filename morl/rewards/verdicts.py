@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from morl.storage import content_hash, read_json, write_json
 WRITERS = 8
 
 logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class _HasArray(Protocol):
+    """What NumPy can read: arrays of JAX, NumPy and others, tensors on the host."""
+
+    def __array__(self) -> np.ndarray: ...
 
 
 class Verdict(NamedTuple):
@@ -81,8 +88,8 @@ def verdict(result: Any) -> Verdict:
 
 
 def _array(result: Any) -> np.ndarray | None:
-    """A NumPy or JAX array as it is; None for what is not an array."""
-    return np.asarray(result) if hasattr(result, "__array__") else None
+    """An array of any library as NumPy's; None for what is not an array."""
+    return np.asarray(result) if isinstance(result, _HasArray) else None
 
 
 def _wrong(found: str, expected: str) -> Verdict:
