@@ -1,8 +1,9 @@
 """Frozen features: what a language model's hidden states say of each response.
 
-A prompt and its responses are one packed row, so the prompt is computed once. Results
-are kept on disk in shards, one a batch, named by what they were computed from: an
-interrupted run goes on with the next batch and ends with the same numbers.
+A prompt and its responses are one packed row, so the prompt is computed once; where
+they are more than a row holds, several rows repeat it. Results are kept on disk in
+shards, one a batch, named by what they were computed from: an interrupted run goes on
+with the next batch and ends with the same numbers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -120,6 +121,37 @@ def pack(records: Sequence[EncodedRecord], length: int) -> PackedBatch:
     return PackedBatch(tokens, positions, segments, own)
 
 
+def split_record(record: EncodedRecord, length: int) -> list[EncodedRecord]:
+    """The record as rows of at most ``length`` tokens, each with the whole prompt.
+
+    Responses keep their order, and a row takes as many of them as it holds.
+
+    Raises:
+      InputError: The prompt with a single response has more tokens than a row.
+    """
+    longest = max((len(response) for response in record.responses), default=0)
+    if (found := len(record.prompt) + longest) > length:
+        raise InputError(
+            f"found {found} tokens in a prompt with one response, expected at most "
+            f"{length}",
+            where="records",
+        )
+    pieces: list[EncodedRecord] = []
+    start, size = 0, len(record.prompt)
+    for place, response in enumerate(record.responses):
+        if size + len(response) > length:
+            pieces.append(_part_of(record, start, place))
+            start, size = place, len(record.prompt)
+        size += len(response)
+    return [*pieces, _part_of(record, start, len(record.responses))]
+
+
+def _part_of(record: EncodedRecord, start: int, end: int) -> EncodedRecord:
+    return record._replace(
+        responses=record.responses[start:end], own=record.own[start:end]
+    )
+
+
 def record_length(record: EncodedRecord) -> int:
     """Tokens of a prompt and all its responses."""
     return len(record.prompt) + sum(len(response) for response in record.responses)
@@ -182,21 +214,23 @@ def extract_features(
       layers: Layers to read, from 1.
       cache: Folder of shards; nothing is kept without one.
       batch_tokens: Tokens a batch, padding included.
-      boundaries: Row lengths that are compiled; longer rows are refused.
+      boundaries: Row lengths that are compiled. A record with more tokens than the
+        last is split over several rows.
       progress: Called with tokens done and tokens in all.
 
     Returns:
       Features in the order of ``records``.
 
     Raises:
-      InputError: A layer does not exist, a record is longer than the last boundary, or
-        a shard is damaged; the message names it.
+      InputError: A layer does not exist, a prompt with one of its responses is longer
+        than the last boundary, or a shard is damaged; the message names it.
     """
     depth = language_model.model.config.num_layers
     if wrong := [layer for layer in layers if not 1 <= layer <= depth]:
         raise InputError(f"found {wrong}, expected 1 to {depth}", where="layers")
-    keys = [_record_key(record) for record in records]
-    unique = dict(zip(keys, records, strict=True))
+    pieces = [p for record in records for p in split_record(record, max(boundaries))]
+    keys = [_record_key(piece) for piece in pieces]
+    unique = dict(zip(keys, pieces, strict=True))
     known: dict[str, Float[np.ndarray, "r l p d"]] = {}
     folder = None
     if cache is not None:
@@ -263,15 +297,9 @@ def _batches(
     buckets: dict[tuple[int, int], list[str]] = {}
     for key in sorted(records):
         size = record_length(records[key])
-        fitting = [boundary for boundary in boundaries if boundary >= size]
-        if not fitting:
-            raise InputError(
-                f"found {size} tokens in a prompt with its responses, expected at most "
-                f"{max(boundaries)}",
-                where="records",
-            )
+        length = min(boundary for boundary in boundaries if boundary >= size)
         width = _width(len(records[key].responses))
-        buckets.setdefault((min(fitting), width), []).append(key)
+        buckets.setdefault((length, width), []).append(key)
     for (length, _), keys in sorted(buckets.items()):
         rows = max(1, batch_tokens // length)
         empty = EncodedRecord(np.zeros(0, np.int32), (), ())

@@ -12,7 +12,12 @@ from morl.models import (
     train_chat_tokenizer,
 )
 from morl.models.heads import Reading
-from morl.training.features import extract_features, pack
+from morl.training.features import (
+    extract_features,
+    pack,
+    record_length,
+    split_record,
+)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,61 @@ def test_a_damaged_shard_is_named(backbone, tmp_path):
 def test_a_layer_that_does_not_exist_is_refused(backbone):
     with pytest.raises(InputError, match="expected 1 to 2"):
         extract_features(backbone, make_records(1), layers=(3,))
+
+
+def test_responses_that_do_not_fit_one_row_are_split_over_rows_that_repeat_the_prompt(
+    backbone,
+):
+    draw = lambda n: np.random.default_rng(n).integers(0, 250, n).astype(np.int32)
+    responses = tuple(draw(4 + n % 3) for n in range(9))
+    own = tuple(np.ones(len(response), bool) for response in responses)
+    records = [
+        *make_records(3),
+        EncodedRecord(draw(11), responses, own),
+        *make_records(2, seed=1),
+    ]
+    told = []
+    features = extract_features(
+        backbone,
+        records,
+        layers=(2,),
+        boundaries=(16, 32),
+        batch_tokens=64,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told[-1][0] == told[-1][1]
+    np.testing.assert_array_equal(
+        np.diff(features.starts), [len(record.responses) for record in records]
+    )
+    last = features.read(Reading(2, "last"))
+    for row, record in enumerate(records):
+        for index in range(len(record.responses)):
+            place = features.starts[row] + index
+            np.testing.assert_allclose(
+                last[place], alone(backbone, record, index)[0], atol=2e-5
+            )
+
+
+def test_rows_of_a_split_record_hold_every_response_once_in_order():
+    record = make_records(3)[2]
+    longest = max(len(response) for response in record.responses)
+    pieces = split_record(record, len(record.prompt) + longest)
+    assert len(pieces) > 1
+    for piece in pieces:
+        np.testing.assert_array_equal(piece.prompt, record.prompt)
+        assert record_length(piece) <= len(record.prompt) + longest
+    rows = [response for piece in pieces for response in piece.responses]
+    assert all(map(np.array_equal, rows, record.responses))
+    assert split_record(record, record_length(record))[0] == record
+    bare = EncodedRecord(record.prompt, (), ())
+    assert split_record(bare, len(record.prompt)) == [bare]
+
+
+def test_a_prompt_with_one_response_longer_than_a_row_is_refused(backbone):
+    records = make_records(1)
+    size = record_length(records[0])
+    with pytest.raises(InputError, match=f"found {size} tokens in a prompt with one"):
+        extract_features(backbone, records, layers=(2,), boundaries=(size - 1,))
 
 
 def test_a_record_longer_than_its_row_is_refused():
