@@ -10,6 +10,7 @@ from morl.assess.accuracy import (
     ordered,
     pair_accuracy,
 )
+from morl.assess.agreement import order_agreement
 from morl.assess.baselines import (
     Baselines,
     length_margins,
@@ -35,7 +36,6 @@ from morl.assess.tables import (
     BASELINES,
     Baseline,
     cross_rows,
-    cross_table,
     head_table,
     label_row,
     report_rows,
@@ -59,7 +59,6 @@ __all__ = [
     "compare_areas",
     "cross_accuracy",
     "cross_rows",
-    "cross_table",
     "expected_calibration_error",
     "head_table",
     "label_accuracy",
@@ -68,6 +67,7 @@ __all__ = [
     "length_margins",
     "length_rule_margins",
     "length_rule_scores",
+    "order_agreement",
     "ordered",
     "outside_accuracy",
     "pair_accuracy",

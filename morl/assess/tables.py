@@ -174,13 +174,12 @@ def report_rows(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """
     keep = lambda key: "_gain" not in key
     return [
-        {key: value for key, value in row.items() if keep(key) and key != "verdict"}
+        {key: value for key, value in row.items() if keep(key)}
         | {
             f"gain_over_{key}": signed(row[f"{key}_gain"], row[f"{key}_gain_interval"])
             for key, baseline in BASELINES.items()
             if baseline.words is not None
         }
-        | {"verdict": row["verdict"]}
         for row in rows
     ]
 
@@ -197,17 +196,6 @@ def signed(
     if interval is None:
         return f"{value:+.3f}"
     return f"{value:+.3f}{between}[{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-def cross_table(matrix: CrossMatrix) -> dict[str, dict[str, float | None]]:
-    """Head to pairs' objective to the share of them that it orders; else None."""
-    return {
-        head: {
-            column: _known(matrix.value[i, j])
-            for j, column in enumerate(matrix.columns)
-        }
-        for i, head in enumerate(matrix.heads)
-    }
 
 
 def cross_rows(matrix: CrossMatrix) -> list[Row]:
@@ -285,10 +273,6 @@ def _calibrated(calibration: Calibration) -> Row:
 
 def _interval(low: float, high: float) -> list[float] | None:
     return None if np.isnan(low) or np.isnan(high) else [low, high]
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _check_names(

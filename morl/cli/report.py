@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from morl.assess import report_rows
+from morl.assess import Accuracy, order_agreement, report_rows
 from morl.fronts.pipeline import Run, Traced
-from morl.plots import front_figures, write_report
+from morl.plots import HeadTables, front_figures, write_report
 
 FIGURES = "figures"
 REPORT = "report.html"
@@ -19,10 +19,40 @@ def report_stage(run: Run, traced: Traced, *, title: str) -> list[Path]:
             traced.front,
             title=title,
             composition_table=str(traced.composition),
-            head_table=report_rows(traced.evaluation.rows),
-            cross_matrix=traced.evaluation.cross_matrix(),
+            heads=HeadTables(
+                report_rows(traced.evaluation.rows),
+                traced.evaluation.cross,
+                traced.evaluation.outside,
+                agreement(traced),
+            ),
             examples=traced.examples,
             stages=run.stages,
         )
         stage.remark = f"{len(figures)} figures and {REPORT}"
     return figures
+
+
+def agreement(traced: Traced) -> dict[str, dict[str, Accuracy]]:
+    """How far those who select and those who judge order responses alike.
+
+    Heads that judge are also set beside the selector on feedback: each on the pairs of
+    the prompts that the other learned from.
+    """
+    candidates = traced.candidates
+    known = traced.front.exact is not None
+    found = {}
+    if not known and traced.evaluation.across:
+        found["selector on the judge's feedback, and the reverse"] = dict(
+            traced.evaluation.across
+        )
+    judge = "the true rewards" if known else "the judge"
+    found[f"selector and {judge}, on the candidates"] = {
+        name: order_agreement(
+            candidates.rewards[..., candidates.names.index(name)],
+            candidates.judged[..., place],
+            candidates.present[..., candidates.names.index(name)],
+        )
+        for place, name in enumerate(candidates.objectives)
+        if name in candidates.names
+    }
+    return found

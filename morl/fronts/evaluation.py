@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from morl.assess import (
+    Accuracy,
     Baselines,
     CrossMatrix,
     cross_accuracy,
     cross_rows,
-    cross_table,
     head_table,
     label_row,
     length_margins,
@@ -47,7 +47,7 @@ class Evaluation(NamedTuple):
     rows: list[dict[str, Any]]
     cross: CrossMatrix
     outside: CrossMatrix | None
-    across: dict[str, list[float]]
+    across: dict[str, Accuracy]
     penalties: dict[str, float]
     residual: float
 
@@ -57,7 +57,9 @@ class Evaluation(NamedTuple):
             "heads": self.rows,
             "cross": cross_rows(self.cross),
             "outside": [] if self.outside is None else cross_rows(self.outside),
-            "selector_judge": self.across,
+            "selector_judge": {
+                name: [*found[:3]] for name, found in self.across.items()
+            },
             "l2": self.penalties,
             "residual": self.residual,
         }
@@ -70,10 +72,6 @@ class Evaluation(NamedTuple):
             if self.cross.pairs[place]
         ]
         return "held-out accuracy: " + ", ".join(found)
-
-    def cross_matrix(self) -> dict[str, dict[str, float | None]]:
-        """The cross-objective matrix for the report."""
-        return cross_table(self.cross)
 
 
 def evaluate_heads(
@@ -112,7 +110,7 @@ def evaluate_heads(
         data=_sources(pool),
     )
     across = {
-        name: [*pair_accuracy(fitted.across[here, place], groups[here])[:3]]
+        name: pair_accuracy(fitted.across[here, place], groups[here])
         for place, name in enumerate(pool.objectives)
         if (here := pairs.objective == place).any()
     }

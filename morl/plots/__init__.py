@@ -5,8 +5,10 @@ from morl.plots.figures import front, front_figures, parallel_figure, reward_kl_
 from morl.plots.fronts import draw_front, draw_panels, draw_projection, staircase
 from morl.plots.parallel import draw_parallel
 from morl.plots.report import write_report
+from morl.plots.report_heads import HeadTables
 
 __all__ = [
+    "HeadTables",
     "draw_front",
     "draw_panels",
     "draw_parallel",

@@ -15,7 +15,7 @@ from morl.plots.report_front import (
     provenance_section,
     verdicts_section,
 )
-from morl.plots.report_heads import heads_section, stages_table
+from morl.plots.report_heads import HeadTables, heads_section, stages_table
 from morl.storage import write_text
 
 
@@ -25,8 +25,7 @@ def write_report(
     *,
     title: str = "Pareto front",
     composition_table: str = "",
-    head_table: Sequence[Mapping[str, Any]] = (),
-    cross_matrix: Mapping[str, Mapping[str, float | None]] | None = None,
+    heads: HeadTables | None = None,
     examples: Sequence[Mapping[str, Any]] = (),
     stages: Sequence[Mapping[str, Any]] = (),
 ) -> None:
@@ -40,11 +39,7 @@ def write_report(
       front: The front.
       title: Heading of the page.
       composition_table: What ``print(composition)`` shows.
-      head_table: One row a head and data set: ``objective``, ``accuracy``,
-        ``interval``; where known ``data``, ``pairs``, ``length_baseline``,
-        ``response_only`` (accuracies, each optionally with ``..._interval``) and
-        ``calibration_error``. Other keys become columns of their own.
-      cross_matrix: Head to pairs' objective to the share of pairs that it orders.
+      heads: How good the heads are.
       examples: Prompts answered along the front, each ``{"prompt": text or messages,
         "answers": [{"text", "weights", "method", "rewards", "label"}]}``; only the text
         of an answer is required.
@@ -63,7 +58,7 @@ def write_report(
                 if composition_table
                 else "",
             ),
-            heads_section(head_table, cross_matrix or {}),
+            heads_section(heads or HeadTables()),
             figures_section(front),
             verdicts_section(front),
             examples_section(examples, front.objectives),

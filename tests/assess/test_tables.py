@@ -12,7 +12,6 @@ from morl.assess import (
     area_under_roc,
     cross_accuracy,
     cross_rows,
-    cross_table,
     head_table,
     label_row,
     length_rule_margins,
@@ -24,7 +23,7 @@ from morl.assess import (
     verdict,
 )
 from morl.errors import InputError
-from morl.plots.report_heads import heads_section
+from morl.plots.report_heads import HeadTables, heads_section
 
 NAMES = ("helpful", "harmless", "honest")
 OBJECTIVE = np.arange(600) % 2
@@ -149,7 +148,7 @@ def test_one_prompt_gives_no_interval_rather_than_nan():
     assert rows[0]["length_baseline_gain_interval"] is None
     json.dumps(rows, allow_nan=False)
     assert "helpful" in shown(render_head_table(rows))
-    assert heads_section(report_rows(rows), {})
+    assert heads_section(HeadTables(report_rows(rows)))
 
 
 def test_a_label_row_reads_as_the_others_do_and_says_what_it_is():
@@ -175,12 +174,13 @@ def test_a_label_row_reads_as_the_others_do_and_says_what_it_is():
 def test_the_report_and_the_console_show_every_verdict_and_number():
     rows = table()
     matrix = cross_accuracy(MARGINS, OBJECTIVE, GROUPS, heads=NAMES, columns=NAMES)
-    page = heads_section(report_rows(rows), cross_table(matrix))
+    page = heads_section(HeadTables(report_rows(rows), matrix))
     text = " ".join(shown(render_head_table(rows)).split())
     for row in rows:
         low, high = row["interval"]
         assert f"{row['accuracy']:.3f} [{low:.3f}, {high:.3f}]" in page
-        assert row["verdict"] in page
+        assert f"The {row['objective']} head" in page
+        assert f"{row['verdict']}." in page
         assert f"{row['length_rule_gain']:+.3f} [" in page
         assert f"rule {row['length_rule']:.3f}" in text
         for number in (row["accuracy"], low, row["response_only"], row["brier"]):
@@ -200,10 +200,9 @@ def test_tables_fit_into_80_columns():
 
 def test_the_cross_matrix_says_none_where_there_are_no_pairs():
     matrix = cross_accuracy(MARGINS, OBJECTIVE, GROUPS, heads=NAMES, columns=NAMES)
-    found = cross_table(matrix)
-    assert found["helpful"]["honest"] is None
-    assert found["honest"]["helpful"] == matrix.value[2, 0]
-    assert json.dumps(found, allow_nan=False)
+    assert '<td class="shade" style="background:#ffffff">-</td>' in heads_section(
+        HeadTables(cross=matrix)
+    )
     assert len(cross_rows(matrix)) == 6
     assert "-" in shown(render_cross_table(matrix)).splitlines()[6]
 

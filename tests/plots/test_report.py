@@ -3,14 +3,55 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from morl.assess import Accuracy, CrossMatrix
 from morl.errors import InputError
 from morl.pareto import Front, FrontPoint
-from morl.plots import write_report
+from morl.plots import HeadTables, write_report
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" </style>"
 VOID = {"meta", "img", "br"}
+ROWS = [
+    {
+        "objective": "helpful",
+        "data": "held out",
+        "pairs": 400,
+        "measure": "accuracy",
+        "accuracy": 0.66,
+        "interval": [0.62, 0.70],
+        "length_baseline": 0.60,
+        "length_rule": 0.61,
+        "response_only": 0.64,
+        "beats_baselines": False,
+        "verdict": "beats its length rule; does not clearly beat its words",
+    },
+    {
+        "objective": "honest",
+        "measure": "AUC",
+        "accuracy": 0.8,
+        "beats_baselines": True,
+        "verdict": "beats both baselines",
+    },
+    {"objective": HOSTILE, "accuracy": 0.9, "extra_note": "seen"},
+]
+
+
+def matrix(columns, *rows):
+    """A matrix whose rows are (head, value, low, high) in one column."""
+    heads, *numbers = zip(*rows, strict=True)
+    value, low, high = (np.array(part)[:, None] for part in numbers)
+    return CrossMatrix(
+        heads, columns, value, low, high, np.array([230]), np.array([200])
+    )
+
+
+CROSS = matrix(
+    ("harmless",), ("helpful", 0.41, 0.38, 0.45), ("harmless", 0.6, 0.4, 0.7)
+)
+OUTSIDE = matrix((HOSTILE,), ("helpful", 0.71, np.nan, np.nan))
+AGREEMENT = {"selector and judge": {"helpful": Accuracy(0.87, 0.8, 0.9, 50, 10)}}
 
 
 class Page(HTMLParser):
@@ -53,19 +94,7 @@ def full(make_front, tmp_path_factory):
         make_front(3),
         title=f"A run {HOSTILE}",
         composition_table=f"component weight\n{HOSTILE} 0.5",
-        head_table=[
-            {
-                "objective": "helpful",
-                "data": "held out",
-                "pairs": 400,
-                "accuracy": 0.66,
-                "interval": [0.62, 0.70],
-                "length_baseline": 0.60,
-                "response_only": 0.64,
-            },
-            {"objective": HOSTILE, "accuracy": 0.9, "extra_note": "seen"},
-        ],
-        cross_matrix={"helpful": {"helpful": 0.66, "harmless": 0.41}},
+        heads=HeadTables(ROWS, CROSS, OUTSIDE, AGREEMENT),
         examples=[
             {
                 "prompt": [{"role": "user", "content": HOSTILE}],
@@ -136,15 +165,38 @@ def test_every_point_is_in_the_table_with_its_numbers(full, make_front):
     assert f"{front.base.rewards[1]:.2f} [{front.base.interval[1][0]:.2f}" in rows[0]
 
 
-def test_heads_that_do_not_beat_a_baseline_are_said_to(full):
-    words = Page(full).words
+def test_the_verdict_of_a_row_is_what_the_page_says_of_its_head(full):
+    page, words = full, Page(full).words
     assert "0.660 [0.620, 0.700]" in words
-    assert (
-        "The helpful head does not clearly beat its baseline “response only, prompt "
-        "hidden” on held out: its interval starts at 0.620, the baseline scores 0.640."
-    ) in words
-    assert "the longer response wins” on held out" not in words
+    said = (
+        "The helpful head on held out beats its length rule; does not clearly beat its "
+        "words."
+    )
+    assert f'<p class="verdict off">{said}</p>' in page
+    assert '<p class="verdict">The honest head beats both baselines.</p>' in page
+    assert page.count('<p class="verdict') == 3  # these two, and the control's
     assert "extra note" in words
+
+
+def test_areas_are_called_areas_and_accuracies_accuracies(full, make_front, tmp_path):
+    words = Page(full).words
+    assert "accuracy or AUC [95% interval]" in words
+    assert "area under the ROC curve of single labelled responses" in words
+    rows = HeadTables(ROWS[:1])
+    alone = Page(written(tmp_path, make_front(2), heads=rows)).words
+    assert "accuracy [95% interval]" in alone and "AUC" not in alone
+
+
+def test_matrices_and_agreement_come_with_their_intervals(full):
+    words = Page(full).words
+    assert "0.41 [0.38, 0.45]" in words
+    assert "harmless: 230 pairs" in words
+    assert "Outside test, on data that no head was fitted to" in words
+    assert "selector and judge 0.87 [0.80, 0.90]" in words
+    # A share whose interval holds one half is paler than one further off by as much.
+    tint = dict(re.findall(r'background:#(\w{6})">(0\.\d\d) \[', full))
+    depth = {share: 765 - sum(bytes.fromhex(color)) for color, share in tint.items()}
+    assert 0 < depth["0.60"] < depth["0.41"]
 
 
 def test_the_origin_and_the_share_closed_are_there(full, make_front):
@@ -197,7 +249,10 @@ def test_the_same_run_gives_the_same_page(make_front, tmp_path):
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"head_table": [{"accuracy": 0.5}]}, r"head_table\[0\]\.objective: missing"),
+        (
+            {"heads": HeadTables([{"accuracy": 0.5}])},
+            r"heads\.rows\[0\]\.objective: missing",
+        ),
         ({"examples": [{"prompt": "x"}]}, r"examples\[0\]\.answers: missing key"),
         (
             {"examples": [{"prompt": "x", "answers": [{}]}]},
