@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from morl.pareto import Front
+from morl.pareto import Front, select
 from morl.plots.html import esc, page, section
 from morl.plots.report_examples import examples_section
 from morl.plots.report_front import (
@@ -72,10 +72,8 @@ def write_report(
 
 def _header(front: Front, title: str) -> str:
     """The title, and in a sentence what the page is about."""
-    count = max(
-        (sum(p.method == method for p in front.points) for method in front.methods),
-        default=0,
-    )
+    swept = (select(front.points, method, "sweep") for method in front.methods)
+    count = max(map(len, swept), default=0)
     names = ", ".join(front.objectives)
     methods = " and ".join(front.methods) or "no method"
     judge = front.provenance.judge

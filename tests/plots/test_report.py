@@ -199,6 +199,11 @@ def test_matrices_and_agreement_come_with_their_intervals(full):
     assert 0 < depth["0.60"] < depth["0.41"]
 
 
+def test_the_header_counts_the_weightings_that_were_swept(make_front, tmp_path):
+    words = Page(written(tmp_path, make_front(3))).words
+    assert "66 weightings of helpful, harmless, honest, traced by best-of-n" in words
+
+
 def test_the_origin_and_the_share_closed_are_there(full, make_front):
     front, words = make_front(3), Page(full).words
     share = front.exact.share_closed["best-of-n"]
