@@ -1,6 +1,8 @@
 """A language model, prompts and two sets of heads, traced in one call."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,9 +16,13 @@ from morl.fronts import CandidateSettings, Policy
 from morl.models import Transformer
 from morl.models.chat import train_chat_tokenizer
 from morl.models.config import TransformerConfig
-from morl.models.head_files import HeadSet
+from morl.models.head_files import HeadSet, save_heads
 from morl.models.heads import LinearHead, Reading, init_linear_head
-from morl.models.language_model import LanguageModel
+from morl.models.language_model import (
+    LanguageModel,
+    load_language_model,
+    save_language_model,
+)
 from morl.models.truncation import Truncation
 
 OBJECTIVES = ("harmless", "helpful")
@@ -111,3 +117,21 @@ def test_an_objective_without_a_head_is_named(policy):
 def test_a_policy_without_prompts_is_refused(policy):
     with pytest.raises(InputError, match="prompts: found none"):
         replace(policy, prompts=())
+
+
+@pytest.mark.slow
+def test_the_page_on_composing_traces_a_policy_whose_heads_are_in_a_folder(
+    model, policy, tmp_path, monkeypatch
+):
+    page = Path(__file__).parents[2] / "docs" / "composing.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if "load_language_model(" in block]
+    monkeypatch.chdir(tmp_path)
+    save_language_model(model, "model")
+    saved = load_language_model("model").fingerprint
+    for name, heads in (("selector", policy.selector), ("judge", policy.judge)):
+        save_heads(f"out/{name}", replace(heads, fingerprint=saved))
+    names = {"morl": morl, "short": reward}
+    exec(compile(block, str(page), "exec"), names)
+    assert names["front"].provenance.sizes["prompts"] == 2
+    assert names["front"].objectives == ("helpful", "harmless")
