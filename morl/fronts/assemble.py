@@ -131,7 +131,8 @@ def assemble_front(
     measure = _Measure(candidates, grid, counts, settings.betas)
     selected = trace_sweep(composition, candidates, grid, settings.betas)
     sweeps = measure.methods(selected, "sweep", "")
-    control = measure.control(_noise_sweep(composition, candidates, grid, settings))
+    noise = _noise_sweeps(composition, candidates, grid, settings)
+    control = measure.control(Sweep(*(part.mean(axis=0) for part in noise)))
     methods = {name: _marked(measured) for name, measured in (sweeps | control).items()}
     base = measure.base()
     # An expert is a point of its method: marked among those, not among the experts.
@@ -148,7 +149,8 @@ def assemble_front(
         reference=tuple(floor.tolist()),
         points=find_ties(points),
         hypervolume={
-            name: _volume(measured, floor) for name, measured in methods.items()
+            **{name: _volume(methods[name], floor) for name in sweeps},
+            **dict(zip(control, _noise_volumes(noise, counts, floor), strict=True)),
         },
         exact=_exact(composition, measure, sweeps, floor, base) if gold else None,
         units=units,
@@ -263,13 +265,13 @@ class _Measure(NamedTuple):
         return tuple(chosen.tolist()) if np.isfinite(chosen).all() else None
 
 
-def _noise_sweep(
+def _noise_sweeps(
     composition: Composition,
     candidates: Candidates,
     weights: Float[np.ndarray, "w k"],
     settings: SweepSettings,
 ) -> Sweep:
-    """The mean of sweeps by heads that know nothing."""
+    """Sweeps by sets of heads that know nothing: every part has an axis of draws."""
     draws = noise_rewards(candidates, settings.noise_draws, seed=settings.seed)
     swept = [
         trace_sweep(
@@ -277,7 +279,30 @@ def _noise_sweep(
         )
         for rewards in draws
     ]
-    return Sweep(*(np.mean(parts, axis=0) for parts in zip(*swept, strict=True)))
+    return Sweep(*(np.stack(parts) for parts in zip(*swept, strict=True)))
+
+
+def _noise_volumes(
+    noise: Sweep,
+    counts: Int[np.ndarray, "r b"],
+    floor: Float[np.ndarray, " k"],
+) -> list[Hypervolume]:
+    """The mean volume of one set of noise heads by each method, over draws and prompts.
+
+    Points averaged over the draws would lie closer together than those of any one set
+    of heads, as a method's are, and dominate less. Each resample of the prompts takes
+    the next draw, so that the interval is that of one set of heads.
+    """
+    found = []
+    for method in np.moveaxis(np.asarray(noise.judged), 1, 0):
+        volumes = [hypervolume(points.mean(axis=1), floor) for points in method]
+        resampled = [
+            resampled_means(points.transpose(1, 0, 2), counts[place :: len(method)])
+            for place, points in enumerate(method)
+        ]
+        bounds = hypervolume_interval(np.concatenate(resampled), floor)
+        found.append(Hypervolume(float(np.mean(volumes)), bounds))
+    return found
 
 
 def _exact(

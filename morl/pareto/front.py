@@ -68,9 +68,9 @@ class Hypervolume:
     """Volume that a method's points dominate above the front's reference point.
 
     Attributes:
-      value: The volume, at least 0.
-      interval: 95% bounds over prompts (all points resampled together); None where
-        not measured.
+      value: The volume, at least 0; of the control the mean over its sets of heads.
+      interval: 95% bounds over prompts (all points resampled together), of the control
+        over its sets of heads too; None where not measured.
     """
 
     value: float

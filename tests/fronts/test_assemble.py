@@ -5,8 +5,8 @@ import pytest
 
 from morl.errors import InputError
 from morl.fronts import Candidates, SweepSettings, assemble_front, weightings
-from morl.fronts.trace import sweep, trace_sweep
-from morl.pareto import control_gains, read_front, write_front
+from morl.fronts.trace import noise_rewards, sweep, trace_sweep
+from morl.pareto import control_gains, hypervolume, read_front, write_front
 from morl.rewards import objectives
 
 SETTINGS = SweepSettings(divisions=4, betas=(0.5,), noise_draws=32, resamples=100)
@@ -68,6 +68,22 @@ def test_the_noise_control_gains_nothing(front):
     assert controls
     assert all(p.method.startswith("noise") for p in controls)
     assert control_gains(controls, front.base) == []
+
+
+def test_the_volume_of_the_control_is_the_mean_of_those_of_its_draws(
+    reward, candidates, front
+):
+    volumes = []
+    for rewards in noise_rewards(candidates, SETTINGS.noise_draws, seed=SETTINGS.seed):
+        noise = replace(candidates, rewards=rewards)
+        swept = trace_sweep(reward, noise, weightings(3, 4), SETTINGS.betas)
+        points = swept.judged[0].mean(axis=1)
+        volumes.append(hypervolume(points, np.array(front.reference)))
+    found = front.hypervolume["noise best-of-n"]
+    assert found.value == pytest.approx(np.mean(volumes), rel=1e-9)
+    assert found.interval[0] < found.value < found.interval[1]
+    averaged = [p.rewards for p in front.points if p.method == "noise best-of-n"]
+    assert found.value > hypervolume(np.array(averaged), np.array(front.reference))
 
 
 def test_the_base_policy_is_the_mean_of_the_candidates(front, candidates):
