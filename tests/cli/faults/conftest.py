@@ -34,7 +34,7 @@ def records(count):
 
 
 @pytest.fixture(scope="session")
-def make_workplace(fitted):
+def make_run_folder(fitted):
     """Makes a folder with configuration, model and feedback for a run."""
 
     def make(folder):

@@ -30,14 +30,14 @@ GGUF_NAMES = {
 
 
 @pytest.fixture
-def workplace(make_workplace, tmp_path):
-    return make_workplace(tmp_path / "run")
+def run_folder(make_run_folder, tmp_path):
+    return make_run_folder(tmp_path / "run")
 
 
 @pytest.fixture
-def fails(command, workplace, monkeypatch):
+def fails(command, run_folder, monkeypatch):
     """Runs `morl fit` on damaged files: gives what it says, which must be one line."""
-    monkeypatch.chdir(workplace)
+    monkeypatch.chdir(run_folder)
 
     def run(*argv):
         return complaint(command("fit", "config.yaml", *argv, "--cache", "cache"))
@@ -107,8 +107,8 @@ def having(**changes):
         ("generation_config.json", garbled, "not valid JSON"),
     ],
 )
-def test_a_damaged_model_folder_names_the_file(fails, workplace, name, how, expected):
-    damage(workplace / "model" / name, how)
+def test_a_damaged_model_folder_names_the_file(fails, run_folder, name, how, expected):
+    damage(run_folder / "model" / name, how)
     said = fails()
     assert expected in said
     # What is wrong between files is said of their folder.
@@ -166,9 +166,9 @@ def sound_gguf(fitted, tmp_path_factory):
         (lambda content: content[:4] + garbled(content[4:]), "found GGUF version"),
     ],
 )
-def test_a_damaged_gguf_file_is_named(fails, workplace, sound_gguf, how, expected):
-    shutil.copy(sound_gguf, workplace / "tiny.gguf")
-    damage(workplace / "tiny.gguf", how)
+def test_a_damaged_gguf_file_is_named(fails, run_folder, sound_gguf, how, expected):
+    shutil.copy(sound_gguf, run_folder / "tiny.gguf")
+    damage(run_folder / "tiny.gguf", how)
     said = fails("--model", "tiny.gguf")
     assert "tiny.gguf: " in said
     assert expected in said
@@ -177,8 +177,8 @@ def test_a_damaged_gguf_file_is_named(fails, workplace, sound_gguf, how, expecte
 # Feedback -----------------------------------------------------------------------------
 
 
-def test_a_broken_line_is_named_with_its_key(fails, workplace):
-    path = workplace / "feedback.jsonl"
+def test_a_broken_line_is_named_with_its_key(fails, run_folder):
+    path = run_folder / "feedback.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     lines[2] = lines[2].replace('"better": 0', '"better": 7')
     path.write_text("".join(lines))
@@ -186,14 +186,14 @@ def test_a_broken_line_is_named_with_its_key(fails, workplace):
     assert "feedback.jsonl:3: labels.helpful.pairs[0].better: found 7" in said
 
 
-def test_a_file_that_ends_within_a_line_is_named_with_the_line(fails, workplace):
-    damage(workplace / "feedback.jsonl", cut(0.9))
-    lines = (workplace / "feedback.jsonl").read_text().splitlines()
+def test_a_file_that_ends_within_a_line_is_named_with_the_line(fails, run_folder):
+    damage(run_folder / "feedback.jsonl", cut(0.9))
+    lines = (run_folder / "feedback.jsonl").read_text().splitlines()
     assert f"feedback.jsonl:{len(lines)}: found " in fails()
 
 
-def test_an_empty_file_is_no_feedback(fails, workplace):
-    damage(workplace / "feedback.jsonl", cut(0))
+def test_an_empty_file_is_no_feedback(fails, run_folder):
+    damage(run_folder / "feedback.jsonl", cut(0))
     assert "feedback.jsonl: holds no record" in fails()
 
 
@@ -247,11 +247,11 @@ def hhh():
     ids=["hh", "truthfulqa", "halueval", "hhh"],
 )
 def test_a_damaged_data_set_is_named(
-    fails, workplace, reader, name, content, how, packed
+    fails, run_folder, reader, name, content, how, packed
 ):
-    path = workplace / (name + ".gz" * packed)
+    path = run_folder / (name + ".gz" * packed)
     path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
-    config = workplace / "config.yaml"
+    config = run_folder / "config.yaml"
     source = f"{{reader: {reader}, path: {path.name}, objective: honest}}"
     config.write_text(
         config.read_text().replace("{reader: jsonl, path: feedback.jsonl}", source)
@@ -317,9 +317,9 @@ def test_damaged_heads_are_named(command, fitted, tmp_path, how):
 
 @pytest.mark.slow
 def test_a_damaged_cache_says_which_file_to_delete_and_goes_on_without_it(
-    command, workplace, monkeypatch
+    command, run_folder, monkeypatch
 ):
-    monkeypatch.chdir(workplace)
+    monkeypatch.chdir(run_folder)
     argv = ["front", "config.yaml", "--out", "out", "--cache", "cache"]
     assert command(*argv).code == 0
     front = Path("out", "front.json").read_bytes()

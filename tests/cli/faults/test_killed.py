@@ -81,16 +81,16 @@ SAMPLING = Place("candidates", lambda folder: len(shards(folder, "candidates")) 
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(make_workplace, tmp_path_factory):
-    folder = make_workplace(tmp_path_factory.mktemp("killed") / "uninterrupted")
+def uninterrupted(make_run_folder, tmp_path_factory):
+    folder = make_run_folder(tmp_path_factory.mktemp("killed") / "uninterrupted")
     finish(folder)
     return folder
 
 
 def test_a_command_killed_in_every_stage_ends_with_what_it_would_have_given(
-    make_workplace, uninterrupted, tmp_path
+    make_run_folder, uninterrupted, tmp_path
 ):
-    folder = make_workplace(tmp_path / "killed")
+    folder = make_run_folder(tmp_path / "killed")
     heads = folder / "out" / "heads"
 
     kill_in(folder, FEATURES)
