@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from morl.assess import Accuracy, order_agreement, report_rows
+from morl.fronts.examples import HOW_CHOSEN
 from morl.fronts.pipeline import Run, Traced
 from morl.plots import HeadTables, front_figures, write_report
 
@@ -26,6 +27,7 @@ def report_stage(run: Run, traced: Traced, *, title: str) -> list[Path]:
                 agreement(traced),
             ),
             examples=traced.examples,
+            chosen=HOW_CHOSEN,
             stages=run.stages,
         )
         stage.remark = f"{len(figures)} figures and {REPORT}"

@@ -9,9 +9,10 @@ from rich.table import Table
 from morl.assess import render_cross_table, render_head_table
 from morl.cli.console import OUT
 from morl.fronts.evaluation import Evaluation
+from morl.fronts.examples import HOW_CHOSEN
 from morl.pareto import (
     Front,
-    control_gains,
+    control_verdict,
     intervals_of,
     monotonicity_violations,
     rewards_of,
@@ -69,23 +70,13 @@ def print_front(front: Front) -> None:
             f"  {method}: (w - w').(R - R') < 0 in {len(broken)} of the {pairs} pairs "
             "whose intervals separate"
         )
-    found = [
-        gain
-        for method in front.controls
-        for gain in control_gains(select(front.points, method, "control"), front.base)
-    ]
-    verdict = (
-        f"{len(found)} of its values lie above a band that holds for all in 95% of "
-        "runs; see whether --front.seed 1 shows it too before you trust the front"
-        if found
-        else "no gain, as it should be"
-    )
-    OUT.print(f"  noise control: {verdict}")
+    OUT.print(f"  {control_verdict(front).text}", markup=False)
 
 
 def print_example(example: Mapping[str, Any], objectives: tuple[str, ...]) -> None:
-    """One prompt answered at several weightings."""
+    """One prompt answered at several weightings, and how it was chosen."""
     OUT.print(f"\n[bold]Prompt[/bold]  {_escaped(example['prompt'])}")
+    OUT.print(f"  ({HOW_CHOSEN})")
     for answer in example["answers"]:
         rewards = ", ".join(
             f"{name} {value:+.2f}"

@@ -12,14 +12,21 @@ from morl.rewards import Composition
 from morl.sampling.select import best_of_n
 from morl.types import Names
 
+# Whoever shows an example says so: it is no sample of what the policy answers.
+HOW_CHOSEN = (
+    "chosen because its answer changes most with the weighting, and among such prompts "
+    "because the judge's rewards of its candidates lie furthest apart: not typical"
+)
+
 
 def choose_examples(
     composition: Composition, candidates: Candidates, *, count: int = 3
 ) -> list[dict[str, Any]]:
     """Prompts whose best response changes most with the weighting, and the answers.
 
-    Weightings are the vertices and the centroid; equal answers appear once, with the
-    first weighting that chose them.
+    Among prompts with as many different answers, those whose candidates' rewards by the
+    judge lie furthest apart come first (:data:`HOW_CHOSEN`). Weightings are the
+    vertices and the centroid.
     """
     names = candidates.objectives
     centroid = np.full((1, len(names)), 1 / len(names))

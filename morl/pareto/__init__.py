@@ -33,6 +33,7 @@ from morl.pareto.marks import (
     vertex_gains,
 )
 from morl.pareto.normalisation import Normalisation, normalised, protocol_reference
+from morl.pareto.verdicts import Verdict, control_verdict
 
 __all__ = [
     "ExactFront",
@@ -42,7 +43,9 @@ __all__ = [
     "Hypervolume",
     "Normalisation",
     "Provenance",
+    "Verdict",
     "control_gains",
+    "control_verdict",
     "find_ties",
     "front_from_json",
     "front_text",

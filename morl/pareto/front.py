@@ -29,11 +29,15 @@ class FrontPoint:
         base policy, which is the exact optimum of the weighting that asks for nothing.
       rewards: Mean over prompts of each objective, by judges that had no part in the
         selection (or by gold rewards where those are known).
-      interval: 95% bootstrap bounds over prompts of each entry of ``rewards``; None
-        where no spread was measured.
+      interval: 95% bounds of each entry of ``rewards``, from a bootstrap over prompts;
+        each entry's own, but of the control one band that holds for all its values at
+        once in 95% of runs (wider: many are looked at). None where no spread was
+        measured.
       selector_rewards: The same means as the selecting heads see them; None where
         there was no selector.
-      kl: Mean KL divergence from the base policy in nats; None where not measured.
+      kl: Mean KL divergence in nats from the uniform distribution over the ``n``
+        candidates that the base policy sampled, so at most ``log(n)``; None where not
+        measured.
       seed: Seed of the candidates.
       dominated: Whether another point of its method is at least as good in every
         objective and better in one (:func:`morl.pareto.mark_dominated`): methods at

@@ -27,6 +27,7 @@ def write_report(
     composition_table: str = "",
     heads: HeadTables | None = None,
     examples: Sequence[Mapping[str, Any]] = (),
+    chosen: str = "",
     stages: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Writes one self-contained HTML page about a front.
@@ -43,6 +44,7 @@ def write_report(
       examples: Prompts answered along the front, each ``{"prompt": text or messages,
         "answers": [{"text", "weights", "method", "rewards", "label"}]}``; only the text
         of an answer is required.
+      chosen: How the prompts of the examples were chosen, continuing "Each prompt was".
       stages: What was done, in order, such as ``{"stage": "sample", "seconds": 41.0}``.
 
     Raises:
@@ -61,7 +63,7 @@ def write_report(
             heads_section(heads or HeadTables()),
             figures_section(front),
             verdicts_section(front),
-            examples_section(examples, front.objectives),
+            examples_section(examples, front.objectives, chosen),
             provenance_section(front, stages_table(stages)),
             points_section(front),
         ]

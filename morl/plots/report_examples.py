@@ -9,13 +9,15 @@ from morl.plots.styles import OBJECTIVES
 
 
 def examples_section(
-    examples: Sequence[Mapping[str, Any]], objectives: tuple[str, ...]
+    examples: Sequence[Mapping[str, Any]], objectives: tuple[str, ...], chosen: str
 ) -> str:
-    """Every prompt with its answers side by side."""
-    note = (
-        '<p class="soft">Answers were written by a model and are shown as they are; '
-        "some may be wrong or offensive. Bars show the weighting.</p>"
+    """Every prompt with its answers side by side, and how prompts were chosen."""
+    text = (
+        "Answers were written by a model and are shown as they are; some may be wrong "
+        "or offensive. Bars show the weighting."
     )
+    how = f"Each prompt was {chosen}. " if chosen else ""
+    note = f'<p class="soft">{esc(how + text)}</p>'
     parts = [
         _example(example, objectives, f"examples[{i}]")
         for i, example in enumerate(examples)

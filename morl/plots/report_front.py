@@ -3,7 +3,7 @@
 from morl.pareto import (
     Front,
     FrontPoint,
-    control_gains,
+    control_verdict,
     intervals_of,
     monotonicity_violations,
     rewards_of,
@@ -64,9 +64,11 @@ def figures_section(front: Front) -> str:
         alt = f"Front over {names} by {methods}, with 95% intervals"
         caption = (
             "Mean rewards over prompts. A staircase bounds what a method's points "
-            "dominate above the reference point of the hypervolume; bars are 95% "
-            "bootstrap intervals over prompts. Hollow points are ties: in every "
-            "objective their interval overlaps that of another point of the method."
+            "dominate above the reference point of the hypervolume. Bars are 95% "
+            "bootstrap intervals over prompts; the control's box is a band that holds "
+            "for all its points at once in 95% of runs. Hollow points are ties: in "
+            "every objective their interval overlaps that of another point of the "
+            "method."
         )
         parts.append(picture(front_figure(front), alt=alt, caption=caption))
     if front.methods and len(front.objectives) > 1:
@@ -168,33 +170,8 @@ def _vertices_table(front: Front) -> str:
 
 def _control(front: Front) -> str:
     """What selection by heads that know nothing reached."""
-    points = [p for p in front.points if p.role == "control"]
-    if not points or front.base is None:
-        return verdict(
-            "No control was drawn: gains by choice and by chance look the same.",
-            sound=False,
-        )
-    known = [p for p in points if p.interval is not None]
-    if front.base.interval is None or not known:
-        text = "The control has no intervals, so nothing can be said about its gain."
-        return verdict(text, sound=False)
-    gains = control_gains(known, front.base)
-    tests = len(known) * len(front.objectives)
-    if not gains:
-        text = (
-            f"The control is sound: selection by noise heads ({len(known)} points) "
-            f"has no clear gain over the base policy in any of {tests} comparisons."
-        )
-        return verdict(text, sound=True)
-    listed = ", ".join(
-        sorted({f"{g.point.method}: {front.objectives[g.objective]}" for g in gains})
-    )
-    text = (
-        f"The control gains over the base policy in {len(gains)} of {tests} "
-        f"comparisons ({listed}). Selection by noise should gain nothing: look for "
-        "a judge that took part in the selection before trusting this front."
-    )
-    return verdict(text, sound=False)
+    found = control_verdict(front)
+    return verdict(found.text, sound=found.sound)
 
 
 def points_section(front: Front) -> str:

@@ -121,7 +121,7 @@ def test_the_default_run_closes_four_fifths_of_the_gap(tmp_path, capsys):
     )
     assert f"closes {exact['share_closed']['best-of-n']:.0%} of the gap" in said
     assert "[8/8] report" in said
-    assert "noise control: no gain" in said
+    assert "The control is sound" in said
     for weighting in ("helpful only", "harmless only", "honest only"):
         assert weighting in said
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
