@@ -73,15 +73,15 @@ def bucketed_batches(
     Args:
       lengths: Tokens of each sequence, ``[n]``, from 0.
       boundaries: Lengths that sequences are padded to, increasing.
-      batch_tokens: Tokens of a batch at most, padding included.
+      batch_tokens: Tokens of a batch at most, padding included; a sequence that is
+        padded to more is a batch alone.
 
     Returns:
       Batches in which every index occurs exactly once: by bucket, and in a bucket in
       the order of the sequences. There are at most as many shapes as boundaries.
 
     Raises:
-      InputError: The boundaries do not increase, a sequence is longer than the last,
-        or ``batch_tokens`` cannot hold one sequence of a bucket in use.
+      InputError: The boundaries do not increase, or a sequence is longer than the last.
 
     Examples:
       >>> for batch in bucketed_batches([2, 9, 3, 1], boundaries=[4, 16],
@@ -94,12 +94,6 @@ def bucketed_batches(
     batches: list[Batch] = []
     for place, length in enumerate(boundaries):
         indices = np.flatnonzero(buckets == place)
-        if indices.size and batch_tokens < length:
-            raise InputError(
-                f"found {batch_tokens}, expected at least {length}, one sequence of "
-                "the longest bucket in use",
-                where="batch_tokens",
-            )
         size = max(batch_tokens // length, 1)
         batches += [
             Batch(indices[start : start + size], int(length), size)

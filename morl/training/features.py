@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from morl.errors import InputError
+from morl.feedback import bucketed_batches
 from morl.models.chat import EncodedRecord
 from morl.models.heads import Reading
 from morl.models.language_model import LanguageModel
@@ -294,17 +295,16 @@ def _batches(
     A run that goes on after an interruption has lost whole batches from the front of
     this order, so it forms the ones that are left exactly as before.
     """
-    buckets: dict[tuple[int, int], list[str]] = {}
+    by_width: dict[int, list[str]] = {}
     for key in sorted(records):
-        size = record_length(records[key])
-        length = min(boundary for boundary in boundaries if boundary >= size)
-        width = _width(len(records[key].responses))
-        buckets.setdefault((length, width), []).append(key)
-    for (length, _), keys in sorted(buckets.items()):
-        rows = max(1, batch_tokens // length)
-        empty = EncodedRecord(np.zeros(0, np.int32), (), ())
-        for start in range(0, len(keys), rows):
-            group = keys[start : start + rows]
-            padded = [records[key] for key in group]
-            padded += [empty] * (rows - len(group))
-            yield group, pack(padded, length)
+        by_width.setdefault(_width(len(records[key].responses)), []).append(key)
+    empty = EncodedRecord(np.zeros(0, np.int32), (), ())
+    for _, keys in sorted(by_width.items()):
+        lengths = [record_length(records[key]) for key in keys]
+        for batch in bucketed_batches(
+            lengths, boundaries=boundaries, batch_tokens=batch_tokens
+        ):
+            group = [keys[index] for index in batch.indices]
+            rows = [records[key] for key in group]
+            rows += [empty] * (batch.size - len(group))
+            yield group, pack(rows, batch.length)
