@@ -39,7 +39,7 @@ class Evaluation(NamedTuple):
       cross: How each head orders the pairs of every objective, out of fold.
       outside: How heads fitted to the whole pool order outside pairs; None without.
       across: Accuracy of the selector on the judge's prompts and the reverse, which is
-        that of the heads the front is made with.
+        that of the heads the front is made with; empty where there is neither.
       penalties: L2 penalty of each head.
       residual: Largest gradient norm that a fit was left with.
     """
@@ -109,11 +109,13 @@ def evaluate_heads(
         ),
         data=_sources(pool),
     )
-    across = {
-        name: pair_accuracy(fitted.across[here, place], groups[here])
-        for place, name in enumerate(pool.objectives)
-        if (here := pairs.objective == place).any()
-    }
+    across = {}
+    if fitted.parts is not None:
+        across = {
+            name: pair_accuracy(fitted.parts.across[here, place], groups[here])
+            for place, name in enumerate(pool.objectives)
+            if (here := pairs.objective == place).any()
+        }
     return Evaluation(
         rows + _label_rows(pool, fitted),
         cross_accuracy(

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from morl.errors import InputError
-from morl.feedback import Record
+from morl.feedback import PairTable, Record, ScoreTable
 from morl.fronts.pool import Pool
 from morl.fronts.settings import HeadSettings
 from morl.models.chat import EncodedRecord
@@ -22,23 +22,33 @@ from morl.training.features import Features, Progress, extract_features
 from morl.training.heads import CrossValidation, HeadData, cross_validate, fit_heads
 
 
+class Parts(NamedTuple):
+    """Heads of the two parts of a pool, neither of which has seen the other's feedback.
+
+    Attributes:
+      selector: Fitted to the selector's part; what selects among candidates.
+      judge: Fitted to the judge's part; what scores the selection.
+      across: ``[p, k]`` margins of the judge's pairs by the selector and of the
+        selector's pairs by the judge.
+    """
+
+    selector: HeadSet
+    judge: HeadSet
+    across: Float[np.ndarray, "p k"]
+
+
 class Fitted(NamedTuple):
     """Heads, and everything that their assessment needs.
 
     Attributes:
       heads: Fitted to all pairs and labels of the pool; what is saved.
-      selector: Fitted to the selector's part; what selects among candidates.
-      judge: Fitted to the judge's part; what scores the selection.
       validation: Margins of every pair by heads that did not see its prompt.
-      across: ``[p, k]`` margins of the judge's pairs by the selector and of the
-        selector's pairs by the judge.
+      parts: Selector and judge; None where true rewards judge.
     """
 
     heads: HeadSet
-    selector: HeadSet
-    judge: HeadSet
     validation: CrossValidation
-    across: Float[np.ndarray, "p k"]
+    parts: Parts | None
 
 
 def encode_records(
@@ -109,31 +119,59 @@ def read_features(
     )
 
 
+class HeldData(NamedTuple):
+    """What heads are fitted to, with the fold that holds each pair and label out.
+
+    Attributes:
+      data: Pairs and labels, over the features of the responses in them.
+      pair_folds: Fold of each pair, by its prompt.
+      label_folds: Fold of each label, by its prompt.
+    """
+
+    data: HeadData
+    pair_folds: Int[np.ndarray, " p"]
+    label_folds: Int[np.ndarray, " s"]
+
+
 def head_data(
     pool: Pool,
     features: Features,
     reading: Reading,
     records: Bool[np.ndarray, " r"] | None = None,
-) -> HeadData:
-    """Pairs and labels as arrays, those of the given records only."""
+) -> HeldData:
+    """Pairs and labels of the given records as arrays, in order; of all without any.
+
+    No other record's features come with them: what is standardised by these, or chosen
+    by these folds, depends on the given records alone.
+    """
     keep = np.ones(len(pool.records), bool) if records is None else records
-    values = features.read(reading)
-    pairs, scores = pool.pairs, pool.scores
-    row = lambda responses: features.rows(pairs.record_index, responses)
-    columns = np.arange(len(pool.objectives))
-    masked = lambda table: (
-        (table.objective[:, None] == columns) & keep[table.record_index][:, None]
+    pairs = PairTable(*(c[keep[pool.pairs.record_index]] for c in pool.pairs))
+    scores = ScoreTable(*(c[keep[pool.scores.record_index]] for c in pool.scores))
+    rows, places = np.unique(
+        np.concatenate(
+            [
+                features.rows(pairs.record_index, pairs.better),
+                features.rows(pairs.record_index, pairs.worse),
+                features.rows(scores.record_index, scores.response),
+            ]
+        ),
+        return_inverse=True,
     )
-    labelled = features.rows(scores.record_index, scores.response)
-    return HeadData(
-        jnp.asarray(values),
-        jnp.asarray(row(pairs.better)),
-        jnp.asarray(row(pairs.worse)),
+    count = len(pairs.objective)
+    better, worse, labelled = np.split(places, [count, 2 * count])
+    columns = np.arange(len(pool.objectives))
+    data = HeadData(
+        jnp.asarray(features.read(reading)[rows]),
+        jnp.asarray(better),
+        jnp.asarray(worse),
         jnp.asarray(pairs.strength),
-        jnp.asarray(masked(pairs)),
+        jnp.asarray(pairs.objective[:, None] == columns),
         jnp.asarray(labelled),
         jnp.asarray(scores.score),
-        jnp.asarray(masked(scores)),
+        jnp.asarray(scores.objective[:, None] == columns),
+    )
+    return HeldData(
+        data, pool.folds[pairs.record_index], pool.folds[scores.record_index]
     )
 
 
@@ -145,39 +183,89 @@ def fit_pool(
     *,
     progress: Progress | None = None,
 ) -> Fitted:
-    """Cross-validates, then fits heads to the whole pool and to each of its parts.
+    """Fits heads to the whole pool, and a selector and a judge to its two parts.
+
+    Selector and judge share nothing but the backbone and the settings: each has its
+    penalty chosen by a cross-validation inside its own part, on features standardised
+    by its own responses.
 
     Args:
       language_model: The backbone the features came from.
       pool: Pairs and labels.
       features: Of ``pool.records``.
       settings: As for the features.
-      progress: Called with fits of the cross-validation done and in all.
+      progress: Called with fits of the cross-validations done and in all.
 
     Returns:
       Heads and out-of-fold readings.
     """
-    resolved = resolved_layers(language_model, settings)
-    reading = Reading(resolved.layer, resolved.pooling)
-    whole = head_data(pool, features, reading)
-    folds = lambda table: pool.folds[table.record_index]
+    reading = _reading(language_model, settings)
+    parts = [
+        head_data(pool, features, reading, records)
+        for records in (None, ~pool.judges, pool.judges)
+    ]
+    whole, selector, judge = (
+        _validated(part, settings, _within(progress, place, len(parts)))
+        for place, part in enumerate(parts)
+    )
+    data = parts[0].data
+    gap = data.features[data.better] - data.features[data.worse]
+    judged = pool.judges[pool.pairs.record_index][:, None]
+    across = np.where(judged, gap @ selector.head.weight, gap @ judge.head.weight)
+    named = lambda fit: head_set(language_model, pool.objectives, settings, fit.head)
+    return Fitted(
+        named(whole), whole.validation, Parts(named(selector), named(judge), across)
+    )
+
+
+def fit_whole(
+    language_model: LanguageModel,
+    pool: Pool,
+    features: Features,
+    settings: HeadSettings,
+    *,
+    progress: Progress | None = None,
+) -> Fitted:
+    """:func:`fit_pool` without its parts, for runs that true rewards judge."""
+    reading = _reading(language_model, settings)
+    whole = _validated(head_data(pool, features, reading), settings, progress)
+    heads = head_set(language_model, pool.objectives, settings, whole.head)
+    return Fitted(heads, whole.validation, None)
+
+
+class _Validated(NamedTuple):
+    """Heads at the penalty that their cross-validation chose."""
+
+    head: LinearHead
+    validation: CrossValidation
+
+
+def _validated(
+    held: HeldData, settings: HeadSettings, progress: Progress | None
+) -> _Validated:
     validation = cross_validate(
-        whole,
-        folds(pool.pairs),
-        folds(pool.scores),
+        held.data,
+        held.pair_folds,
+        held.label_folds,
         num_folds=settings.folds,
         margin=settings.margin,
         progress=progress,
     )
     l2 = jnp.asarray(validation.l2, jnp.float32)
-    fit = lambda data: fit_heads(data, l2, margin=settings.margin).head
-    selector = fit(head_data(pool, features, reading, ~pool.judges))
-    judge = fit(head_data(pool, features, reading, pool.judges))
-    gap = whole.features[whole.better] - whole.features[whole.worse]
-    judged = pool.judges[pool.pairs.record_index][:, None]
-    across = np.where(judged, gap @ selector.weight, gap @ judge.weight)
-    named = lambda head: head_set(language_model, pool.objectives, settings, head)
-    return Fitted(named(fit(whole)), named(selector), named(judge), validation, across)
+    fit = fit_heads(held.data, l2, margin=settings.margin)
+    return _Validated(fit.head, validation)
+
+
+def _within(progress: Progress | None, place: int, count: int) -> Progress | None:
+    """The progress of one of ``count`` tasks of equal length, as that of them all."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(place * total + done, count * total)
+
+
+def _reading(language_model: LanguageModel, settings: HeadSettings) -> Reading:
+    resolved = resolved_layers(language_model, settings)
+    return Reading(resolved.layer, resolved.pooling)
 
 
 def head_set(
@@ -187,10 +275,9 @@ def head_set(
     head: LinearHead,
 ) -> HeadSet:
     """Heads with what they were fitted on: backbone, template, reading, limits."""
-    resolved = resolved_layers(language_model, settings)
     return HeadSet(
         objectives,
-        Reading(resolved.layer, resolved.pooling),
+        _reading(language_model, settings),
         head,
         language_model.fingerprint,
         language_model.chat.template_hash,

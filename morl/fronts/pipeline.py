@@ -22,7 +22,7 @@ from morl.fronts.pool import Pool, balanced_prompts, make_pool
 from morl.fronts.sampling import Sampled, sample_candidates
 from morl.fronts.scoring import calibrated_rewards, head_columns, score_candidates
 from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
-from morl.models.head_files import save_heads
+from morl.models.head_files import HeadSet, save_heads
 from morl.models.language_model import LanguageModel
 from morl.pareto import Front, Provenance, write_front
 from morl.rewards import Composition
@@ -48,6 +48,22 @@ class Console(Protocol):
 
     def end(self, stage: str, seconds: float, remark: str) -> None:
         """The stage is done."""
+        ...
+
+
+class Fit(Protocol):
+    """Fits heads to a pool: :func:`morl.fronts.fitting.fit_pool` or ``fit_whole``."""
+
+    def __call__(
+        self,
+        language_model: LanguageModel,
+        pool: Pool,
+        features: Features,
+        settings: HeadSettings,
+        *,
+        progress: Progress | None = None,
+    ) -> Fitted:
+        """Heads and their out-of-fold readings."""
         ...
 
 
@@ -123,6 +139,7 @@ def fit_stage(
     settings: HeadSettings,
     *,
     outside: Sequence[Record] = (),
+    fit: Fit = fit_pool,
 ) -> Heads:
     """Reads features, fits and assesses heads; writes them and ``metrics.json``.
 
@@ -133,6 +150,7 @@ def fit_stage(
       objectives: What heads are fitted for.
       settings: How.
       outside: Records that only test, such as HHH-alignment.
+      fit: :func:`fit_pool`, or :func:`fit_whole` where true rewards will judge.
     """
     with run.stage("feedback") as stage:
         pool = make_pool(records, objectives, settings)
@@ -153,15 +171,14 @@ def fit_stage(
         stage.remark = f"{len(features.values)} responses"
     with run.stage("heads", "fits") as stage:
         inside = _first(features, len(encoded))
-        fitted = fit_pool(
-            language_model, pool, inside, settings, progress=stage.progress
-        )
+        fitted = fit(language_model, pool, inside, settings, progress=stage.progress)
         evaluation = evaluate_heads(
             pool, fitted, outside, _rest(features, len(encoded))
         )
         save_heads(run.out / HEADS, fitted.heads)
-        save_heads(run.out / SELECTOR, fitted.selector)
-        save_heads(run.out / JUDGE, fitted.judge)
+        if fitted.parts is not None:
+            save_heads(run.out / SELECTOR, fitted.parts.selector)
+            save_heads(run.out / JUDGE, fitted.parts.judge)
         write_json(run.out / METRICS, evaluation.metrics())
         stage.remark = evaluation.summary()
     return Heads(pool, fitted, evaluation)
@@ -249,7 +266,7 @@ def trace_stage(
 
     Args:
       run: Where to.
-      heads: Selector and judge.
+      heads: Selector and judge, or the heads that select where gold judges.
       composition: What selects.
       prompts: Records whose prompts were answered.
       sampled: Their candidates.
@@ -262,16 +279,10 @@ def trace_stage(
     """
     with run.stage("front") as stage:
         shape = (len(sampled), len(sampled[0].texts))
-        judged = gold
-        if judged is None:
-            columns = head_columns(heads.fitted.judge, features, shape)
-            units_of = calibrated_rewards(columns, heads.pool.objectives)
-            order = [heads.pool.objectives.index(o) for o in composition.objectives]
-            judged = units_of[..., order]
+        selector, judged = _sides(heads, composition, features, shape, gold)
         scored = score_candidates(
             composition,
-            # True rewards judge: no feedback has to be kept back for a judge of heads.
-            heads.fitted.selector if gold is None else heads.fitted.heads,
+            selector,
             prompts,
             sampled,
             features,
@@ -304,6 +315,29 @@ def trace_stage(
     return Traced(
         front, scored.composition, scored.candidates, heads.evaluation, examples
     )
+
+
+def _sides(
+    heads: Heads,
+    composition: Composition,
+    features: Features,
+    shape: tuple[int, int],
+    gold: Float[np.ndarray, "b n j"] | None,
+) -> tuple[HeadSet, Float[np.ndarray, "b n j"]]:
+    """Heads that select, and what the judge says in the composition's order."""
+    if gold is not None:
+        # True rewards judge: no feedback has to be kept back for a judge of heads.
+        return heads.fitted.heads, gold
+    if heads.fitted.parts is None:
+        raise InputError(
+            "found heads of the whole pool alone, expected a selector and a judge of "
+            "its parts (fit_pool)",
+            where="heads",
+        )
+    columns = head_columns(heads.fitted.parts.judge, features, shape)
+    order = [heads.pool.objectives.index(name) for name in composition.objectives]
+    judged = calibrated_rewards(columns, heads.pool.objectives)[..., order]
+    return heads.fitted.parts.selector, judged
 
 
 def config_hash(*settings: object) -> str:

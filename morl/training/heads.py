@@ -1,7 +1,8 @@
 """The fit of linear reward heads on frozen features, all objectives at once."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from morl.losses import binary_cross_entropy, margin_bradley_terry
 from morl.models.heads import LinearHead, head_rewards
-from morl.numerics import WeightedSum
+from morl.numerics import WeightedSum, masked_mean
 from morl.training.features import Progress
 
 NUM_STEPS = 80
+TOLERANCE = 3e-6  # norm of a head's gradient, in nats a standardised weight
 L2_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 
 
@@ -95,15 +97,18 @@ def fit_heads(
 
     .. math:: \min_{W, b} \sum_k \bar L_k(W_k, b_k) + \lambda_k \lVert W_k \rVert^2
 
-    on features standardised by the mean and deviation of the given responses, which
-    are folded into the parameters that come back. Objectives share nothing, so each
-    head is the one that it would be alone.
+    on features standardised, for each objective, by mean and deviation over the
+    responses in its own pairs and labels, each counted once however many pairs it
+    stands in; both are folded into the parameters that come back. Responses that the
+    masks leave out have no say, and objectives share nothing: each head is the one that
+    it would be alone.
 
     Args:
       data: Pairs and labels; objectives without any get weight zero.
       l2: Penalty :math:`\lambda_k \ge 0` of each objective.
       margin: Nats of log-odds that a unit of strength asks for.
-      num_steps: L-BFGS steps; fixed, so that the loop compiles.
+      num_steps: Most L-BFGS steps; it stops sooner where every head's gradient is below
+        :data:`TOLERANCE`.
 
     Returns:
       The heads on features as they are, with the residual of the fit.
@@ -111,33 +116,81 @@ def fit_heads(
     References:
       Liu and Nocedal, On the limited memory BFGS method (1989), as in optax.
     """
-    centre = jnp.mean(data.features, axis=0)
-    spread = jnp.std(data.features, axis=0)
-    scale = jnp.where(spread > 0, spread, 1)
-    scaled = data._replace(features=(data.features - centre[None]) / scale[None])
+    used = _used(data)
+    anywhere = jnp.any(used, axis=1)[:, None]
+    # Centred before anything is squared: states have means far from zero.
+    origin = masked_mean(data.features, anywhere, axis=0)
+    centred = data._replace(features=data.features - origin[None])
+    size = jnp.max(jnp.where(anywhere, jnp.abs(data.features), 0), axis=0)
+    centre, scale = _moments(centred.features, used, size)
+
+    def unscaled(head: LinearHead) -> LinearHead:
+        weight = head.weight / scale
+        return LinearHead(weight, head.bias - jnp.sum(centre * weight, axis=0))
+
+    def losses(head: LinearHead) -> Float[Array, " k"]:
+        return head_loss(unscaled(head), centred, margin=margin).mean
 
     def objective(head: LinearHead) -> Float[Array, ""]:
         penalty = l2 * jnp.sum(jnp.square(head.weight), axis=0)
-        return jnp.sum(head_loss(head, scaled, margin=margin).mean + penalty)
+        return jnp.sum(losses(head) + penalty)
 
-    width, num_objectives = data.features.shape[1], l2.shape[0]
-    start = LinearHead(jnp.zeros((width, num_objectives)), jnp.zeros(num_objectives))
+    head = _minimum(objective, data.features.shape[1], len(l2), num_steps)
+    residual = jnp.linalg.norm(jax.grad(objective)(head).weight, axis=0)
+    weight, bias = unscaled(head)
+    return HeadFit(LinearHead(weight, bias - origin @ weight), residual, losses(head))
+
+
+def _used(data: HeadData) -> Bool[Array, "r k"]:
+    """Whether each response is in a pair or label of each objective."""
+    nowhere = jnp.zeros((len(data.features), data.pair_mask.shape[1]), bool)
+    paired = nowhere.at[data.better].max(data.pair_mask)
+    paired = paired.at[data.worse].max(data.pair_mask)
+    return paired.at[data.labelled].max(data.label_mask)
+
+
+def _moments(
+    features: Float[Array, "r d"], used: Bool[Array, "r k"], size: Float[Array, " d"]
+) -> tuple[Float[Array, "d k"], Float[Array, "d k"]]:
+    """Mean and deviation of each feature over the responses of each objective.
+
+    The deviation is given as 1 where it is no more than what rounding leaves of a
+    feature of that ``size`` that does not vary.
+    """
+    share = used / jnp.maximum(jnp.sum(used, axis=0), 1)[None]
+    centre = features.T @ share
+    variance = jnp.square(features).T @ share - jnp.square(centre)
+    rounding = 8 * jnp.finfo(features.dtype).eps * size
+    varies = variance > jnp.square(rounding)[:, None]
+    return centre, jnp.where(varies, jnp.sqrt(jnp.where(varies, variance, 1)), 1)
+
+
+def _minimum(
+    objective: Callable[[LinearHead], Float[Array, ""]],
+    width: int,
+    num_objectives: int,
+    num_steps: int,
+) -> LinearHead:
+    """Where L-BFGS from zero ends."""
     solver = optax.lbfgs()
     value_and_grad = optax.value_and_grad_from_state(objective)
 
-    def step(carry: tuple, _: None) -> tuple[tuple, None]:
-        head, state = carry
+    def step(carry: tuple) -> tuple:
+        count, _, head, state = carry
         value, grad = value_and_grad(head, state=state)
         updates, state = solver.update(
             grad, state, head, value=value, grad=grad, value_fn=objective
         )
-        return (optax.apply_updates(head, updates), state), None
+        slope = cast(LinearHead, grad).weight
+        steepest = jnp.max(jnp.linalg.norm(slope, axis=0))
+        return count + 1, steepest, optax.apply_updates(head, updates), state
 
-    (head, _), _ = jax.lax.scan(step, (start, solver.init(start)), length=num_steps)
-    residual = jnp.linalg.norm(jax.grad(objective)(head).weight, axis=0)
-    loss = head_loss(head, scaled, margin=margin).mean
-    weight = head.weight / scale[:, None]
-    return HeadFit(LinearHead(weight, head.bias - centre @ weight), residual, loss)
+    def unfinished(carry: tuple) -> Bool[Array, ""]:
+        return (carry[0] < num_steps) & (carry[1] > TOLERANCE)
+
+    start = LinearHead(jnp.zeros((width, num_objectives)), jnp.zeros(num_objectives))
+    first = (jnp.int32(0), jnp.float32(jnp.inf), start, solver.init(start))
+    return jax.lax.while_loop(unfinished, step, first)[2]
 
 
 class CrossValidation(NamedTuple):

@@ -68,9 +68,9 @@ def shards(folder, kind):
 
 
 def fits_done(folder):
-    """Fits of the cross-validation that the bar counts: some of 8 folds x 7."""
+    """Fits of the cross-validation that the bar counts: some of 3 x 8 folds x 7 penalties."""
     shown = (folder / "shown").read_text()
-    counts = re.findall(r" heads: .*?(\d+)/56 ", shown)
+    counts = re.findall(r" heads: .*?(\d+)/168 ", shown)
     return int(counts[-1]) if counts else 0
 
 
@@ -98,7 +98,7 @@ def test_a_command_killed_in_every_stage_ends_with_what_it_would_have_given(
     assert_whole(folder)
 
     kill_in(folder, FITTING)
-    assert 0 < fits_done(folder) < 56
+    assert 0 < fits_done(folder) < 168
     assert not heads.exists()
 
     kill_in(folder, WRITING)
