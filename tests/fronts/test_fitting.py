@@ -111,8 +111,8 @@ def test_neither_part_changes_with_the_labels_or_responses_of_the_other(
         same, changed = changed, same
     head = lambda fitted, name: fitted.parts._asdict()[name].head
     jax.tree.map(np.testing.assert_array_equal, head(fitted, same), head(other, same))
-    weights = [head(each, changed).weight for each in (fitted, other)]
-    assert np.corrcoef(*(np.ravel(weight) for weight in weights))[0, 1] < -0.9
+    one, two = (np.ravel(head(each, changed).weight) for each in (fitted, other))
+    assert np.corrcoef(one, two)[0, 1] < -0.9
 
 
 def test_across_is_each_part_read_by_the_heads_of_the_other(feedback, fitted):

@@ -68,7 +68,7 @@ def shards(folder, kind):
 
 
 def fits_done(folder):
-    """Fits of the cross-validation that the bar counts: some of 3 x 8 folds x 7 penalties."""
+    """Fits that the bar counts: some of 3 cross-validations x 8 folds x 7."""
     shown = (folder / "shown").read_text()
     counts = re.findall(r" heads: .*?(\d+)/168 ", shown)
     return int(counts[-1]) if counts else 0
