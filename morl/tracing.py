@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from morl.errors import InputError
+from morl.numerics import NUM_RESAMPLES
 from morl.rewards.objective import Operand
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def trace(
     betas: Sequence[float] | None = None,
     gold: bool = False,
     units: tuple[str, ...] = (),
-    resamples: int = 1000,
+    resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> morl.pareto.Front:
     """What every weighting of a reward's objectives reaches, by best-of-n and the tilt.

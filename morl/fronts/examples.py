@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from morl.fronts.assemble import BEST_OF_N
 from morl.fronts.candidates import Candidates
 from morl.rewards import Composition
 from morl.sampling.select import best_of_n
@@ -48,7 +49,7 @@ def choose_examples(
                 {
                     "text": candidates.responses[row][picks[corner, row]],
                     "weights": corners[corner].tolist(),
-                    "method": "best-of-n",
+                    "method": BEST_OF_N,
                     "rewards": candidates.judged[row, picks[corner, row]].tolist(),
                     "label": labels[corner],
                 }

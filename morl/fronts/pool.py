@@ -116,7 +116,7 @@ def balanced_prompts(
       The records drawn, objective by objective in turn.
     """
     unique = {prompt_key(record): record for record in records}
-    ordered = [unique[key] for key in sorted(unique, key=lambda key: f"{seed}{key}")]
+    ordered = [unique[key] for key in sorted(unique)]
     order = np.random.default_rng(seed).permutation(len(ordered))
     queues = {
         name: [

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from morl.errors import InputError
 from morl.fronts.trace import BETAS
+from morl.numerics import NUM_RESAMPLES
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class SweepSettings:
     divisions: int = 10
     betas: tuple[float, ...] = field(default=BETAS)
     noise_draws: int = 32
-    resamples: int = 1000
+    resamples: int = NUM_RESAMPLES
     seed: int = 0
 
     def __post_init__(self) -> None:

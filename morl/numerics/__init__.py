@@ -1,20 +1,19 @@
 """Arithmetic that every room shares: masked statistics, bootstrap."""
 
 from morl.numerics.bootstrap import (
+    NUM_RESAMPLES,
     interval,
-    mean_interval,
     resample_counts,
     resampled_means,
 )
-from morl.numerics.masked import WeightedSum, masked_mean, masked_std, masked_sum
+from morl.numerics.masked import WeightedSum, masked_mean, masked_sum
 
 __all__ = [
+    "NUM_RESAMPLES",
     "WeightedSum",
     "interval",
     "masked_mean",
-    "masked_std",
     "masked_sum",
-    "mean_interval",
     "resample_counts",
     "resampled_means",
 ]

@@ -45,17 +45,3 @@ def interval(
     """Lower and upper percentile bounds along the first axis (Efron 1979)."""
     tail = (1 - level) / 2
     return np.nanquantile(resamples, (tail, 1 - tail), axis=0)
-
-
-def mean_interval(
-    values: Float[np.ndarray, " n"], *, level: float = LEVEL, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of ``values`` with the bounds of its bootstrap interval.
-
-    Examples:
-      >>> mean_interval(np.ones(10))
-      (1.0, 1.0, 1.0)
-    """
-    counts = resample_counts(len(values), seed=seed)
-    low, high = interval(resampled_means(values, counts), level=level)
-    return float(np.nanmean(values)), float(low), float(high)

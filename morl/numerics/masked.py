@@ -56,18 +56,3 @@ def masked_mean(
     total = jnp.sum(jnp.where(mask, values, 0), axis=axis, dtype=kind)
     count = jnp.sum(mask, axis=axis, dtype=kind)
     return total / jnp.maximum(count, 1)
-
-
-def masked_std(
-    values: Float[Array, "..."], mask: Bool[Array, "..."], axis: int = -1
-) -> Float[Array, "..."]:
-    """Population standard deviation along ``axis`` over the mask; zero where empty.
-
-    The gradient at zero spread is zero, not infinite.
-    """
-    kind = jnp.promote_types(values.dtype, jnp.float32)
-    kept = jnp.where(mask, values, 0).astype(kind)
-    centre = jnp.expand_dims(masked_mean(kept, mask, axis), axis)
-    variance = masked_mean(jnp.square(kept - centre), mask, axis)
-    positive = variance > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)
