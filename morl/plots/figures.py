@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from morl.pareto import Front
-from morl.plots.divergence import draw_reward_kl
+from morl.plots.divergence import draw_reward_kl, limit_entries
 from morl.plots.fronts import draw_front, draw_panels
 from morl.plots.legends import method_entries
 from morl.plots.parallel import draw_parallel, weight_entries
@@ -17,9 +17,9 @@ from morl.plots.styles import GREY, SETTINGS
 from morl.storage import atomic_file
 
 KL_NOTE = (
-    "Bars: 95% intervals (for the utility an outer bound, from those of each reward)."
-    "\nDotted: the base policy. Points of equal KL are spread sideways by reward. "
-    "Compare methods at the same KL."
+    "Bars: 95% intervals (for the utility an outer bound, from those of each reward); "
+    "the control's box: a band\nfor all its points at once. Dotted: the base policy. "
+    "Points of one KL are spread to its left by reward.\nCompare methods at equal KL."
 )
 
 
@@ -76,18 +76,21 @@ def parallel_figure(front: Front) -> Figure:
     methods = front.methods
     columns = min(2, len(methods))
     rows = -(-len(methods) // columns)
-    width = 0.8 + 1.15 * len(front.objectives)
+    width = 0.8 + 1.05 * len(front.objectives)
     with matplotlib.rc_context(SETTINGS):
-        size = (max(width * columns, 6.0), 0.8 + 3.3 * rows)
+        size = (max(width * columns, 6.0), 1.0 + 3.4 * rows)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, method in zip(axes, methods, strict=False):
             draw_parallel(ax, front, method=method)
-        for ax in axes[len(methods) :]:
-            ax.remove()
-        figure.legend(
-            handles=weight_entries(front), loc="outside lower center", ncols=2
-        )
+        free = axes[len(methods) :]
+        for ax in free:
+            ax.axis("off")
+        if len(free):
+            free[0].legend(handles=weight_entries(front), loc="center")
+        else:
+            handles = weight_entries(front)
+            figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return _shown(figure)
 
 
@@ -109,9 +112,10 @@ def reward_kl_figure(front: Front) -> Figure:
             draw_reward_kl(ax, front, objective=objective)
         for ax in axes[len(panels) :]:
             ax.remove()
-        figure.legend(
-            handles=method_entries(front), loc="outside upper center", ncols=2
-        )
+        for ax in axes[: len(panels)][:-2]:
+            ax.set_xlabel("")
+        handles = [*method_entries(front), *limit_entries(front)]
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
         figure.supxlabel(KL_NOTE, fontsize=8, color=GREY, x=0.01, ha="left")
     return _shown(figure)
 

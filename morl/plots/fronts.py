@@ -5,9 +5,9 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from morl.errors import InputError
 from morl.pareto import (
@@ -20,19 +20,26 @@ from morl.pareto import (
 from morl.plots.legends import MANY, legend_handles, swept
 from morl.plots.styles import (
     BASE,
+    BASE_LOOK,
+    BOX,
     EXACT,
     EXPERT,
     GREY,
+    HALO,
     Style,
     axis_label,
+    band_of,
     method_styles,
 )
 
-HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 PROJECTION_NOTE = (
     "Each panel is a projection onto two of {count} objectives: a point below a "
     "staircase may still be\nnon-dominated through the objectives that the panel "
     "leaves out (faint markers are dominated in all {count})."
+)
+EXACT_NOTE = (
+    "\nThe exact front is the same selection by the true rewards; a method may pass it "
+    "in a panel, at the\ncost of an objective that the panel leaves out."
 )
 
 
@@ -128,6 +135,23 @@ def _stairs(
         ax.fill_between(*line.T, y2=floor, color=style.color, alpha=0.05, lw=0)
 
 
+def _control(ax: Axes, front: Front, x: int, y: int) -> None:
+    """A box around the intervals of all controls: where selection by noise may lie."""
+    points = [point for point in front.points if point.role == "control"]
+    across, along = band_of(points, x), band_of(points, y)
+    if across is None or along is None:
+        return
+    ax.add_patch(
+        Rectangle(
+            (across[0], along[0]),
+            across[1] - across[0],
+            along[1] - along[0],
+            **BOX,
+            zorder=2.2,
+        )
+    )
+
+
 def _landmarks(ax: Axes, front: Front, x: int, y: int) -> None:
     """The base policy, the experts, and the point that hypervolumes start from."""
     base = front.base
@@ -151,7 +175,7 @@ def _landmarks(ax: Axes, front: Front, x: int, y: int) -> None:
     if base is not None:
         at = base.rewards[x], base.rewards[y]
         _bars(ax, [base], x, y, BASE.color)
-        ax.plot(*at, marker=BASE.marker, color=BASE.color, ms=9, **outline)
+        ax.plot(*at, **BASE_LOOK, zorder=6)
     ax.plot(front.reference[x], front.reference[y], "+", color=GREY, ms=8, mew=1.2)
 
 
@@ -170,10 +194,11 @@ def draw_projection(ax: Axes, front: Front, x: int, y: int) -> None:
         _stairs(ax, front.exact.points, front, EXACT, x, y)
     for method, style in styles.items():
         points = [front.points[i] for i in sorted(swept(front, method))]
-        _bars(ax, points, x, y, style.color)
         _marks(ax, front, style, x, y)
         if method in front.methods:
+            _bars(ax, points, x, y, style.color)
             _stairs(ax, points, front, style, x, y)
+    _control(ax, front, x, y)
     _landmarks(ax, front, x, y)
     ax.set_xlabel(axis_label(front, x))
     ax.set_ylabel(axis_label(front, y))
@@ -234,6 +259,6 @@ def draw_panels(figure: Figure, front: Front) -> None:
         grid[0, 0].legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
         return
     figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.99, 0.97))
-    figure.supxlabel(
-        PROJECTION_NOTE.format(count=count), fontsize=8, color=GREY, x=0.01, ha="left"
-    )
+    note = PROJECTION_NOTE.format(count=count)
+    note += EXACT_NOTE if front.exact is not None else ""
+    figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")

@@ -1,11 +1,15 @@
 """Legend entries: only what a front holds, and the keys to its markers."""
 
+from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from morl.pareto import Front
 from morl.plots.styles import (
     BASE,
+    BASE_LOOK,
     BLACK,
+    BOX,
     EXACT,
     EXPERT,
     GREY,
@@ -25,10 +29,10 @@ def swept(front: Front, method: str) -> set[int]:
     }
 
 
-def method_entries(front: Front) -> list[Line2D]:
+def method_entries(front: Front) -> list[Artist]:
     """Legend entries for methods, with their KL, the control, and the base policy."""
     styles = method_styles(front)
-    entries = [
+    entries: list[Artist] = [
         _entry(styles[method]._replace(label=_label(front, method)), line=True)
         for method in front.methods
     ]
@@ -36,12 +40,14 @@ def method_entries(front: Front) -> list[Line2D]:
     if controls:
         label = controls[0] if len(controls) == 1 else "control: selection by noise"
         entries.append(_entry(styles[controls[0]]._replace(label=label), line=False))
+        if any(point.interval for point in front.points if point.role == "control"):
+            entries.append(Patch(**BOX, label="the control's band, all points at once"))
     if front.base is not None:
         entries.append(_entry(BASE, line=False))
     return entries
 
 
-def legend_handles(front: Front) -> list[Line2D]:
+def legend_handles(front: Front) -> list[Artist]:
     """Legend entries for what a front holds, the keys to its markers last."""
     entries = method_entries(front)
     if front.exact is not None:
@@ -66,9 +72,8 @@ def _keys(front: Front) -> list[Line2D]:
         keys.append(_small("small: below its method's staircase", 0.75))
     if any(point.dominated for point in front.points):
         keys.append(_small("faint: dominated within its method", 0.35))
-    if any(point.interval for point in front.points):
-        methods = (*front.methods, *front.controls)
-        dense = any(len(swept(front, method)) > MANY for method in methods)
+    if any(point.interval for point in front.points if point.role == "sweep"):
+        dense = any(len(swept(front, method)) > MANY for method in front.methods)
         text = "95% interval" + (", points on a staircase" if dense else "")
         keys.append(Line2D([], [], color=GREY, alpha=0.65, lw=0.8, label=text))
     return keys
@@ -92,12 +97,14 @@ def _label(front: Front, method: str) -> str:
 
 def _entry(style: Style, *, line: bool) -> Line2D:
     """A legend entry that looks like what it stands for."""
+    if style == BASE:
+        return Line2D([], [], **BASE_LOOK, label=style.label)
     return Line2D(
         [],
         [],
         color=style.color,
         marker=style.marker,
-        ms=8 if style in (BASE, EXPERT) else 5,
+        ms=8 if style == EXPERT else 5,
         mec=style.color,
         ls="-" if line else "none",
         lw=1.3,

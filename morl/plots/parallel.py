@@ -5,12 +5,22 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from morl.errors import InputError
 from morl.pareto import Front, FrontPoint, intervals_of, rewards_of, weights_of
-from morl.plots.styles import BASE, GREY, axis_label, weight_colors
+from morl.plots.styles import (
+    BASE,
+    BASE_LOOK,
+    GREY,
+    HALO,
+    axis_label,
+    weight_colors,
+)
 
 TICKS = 5
+# Mixed colours tell the lean of a weighting only roughly: they stay in the background.
+PALE = 0.45
 
 
 class _Scale:
@@ -35,10 +45,10 @@ class _Scale:
 def draw_parallel(ax: Axes, front: Front, *, method: str | None = None) -> None:
     """Draws a method's points as lines across one vertical axis an objective.
 
-    A line is coloured by its weighting: the mixture of the objectives' colours, so that
-    a line of one pure colour weighs that objective alone. Those lines are drawn thick,
-    with their 95% intervals, and the base policy dashed. Dominated points are faint.
-    All methods of a front are drawn to one scale.
+    Lines that weigh one objective alone are drawn thick in its colour, with their 95%
+    intervals, and the base policy dashed. All others are thin and in a pale mixture of
+    the colours of what they weigh; dominated points are fainter still. All methods of a
+    front are drawn to one scale.
 
     Args:
       ax: Axes to draw on; its own frame, ticks and title are replaced. No legend is
@@ -59,31 +69,35 @@ def draw_parallel(ax: Axes, front: Front, *, method: str | None = None) -> None:
     scale = _Scale([*(p for p in front.points if p.role == "sweep"), *base])
     places = np.arange(float(len(front.objectives)))
     colors = weight_colors(weights_of(points))
-    pure = (np.count_nonzero(weights_of(points), axis=1) == 1).tolist()
+    pure = np.flatnonzero(np.count_nonzero(weights_of(points), axis=1) == 1).tolist()
     heights = scale(rewards_of(points))
     ax.add_collection(
         LineCollection(
             [np.stack([places, row], axis=1) for row in heights],
             colors=[
-                (*color, 1.0 if thick else 0.22 if point.dominated else 0.6)
-                for color, thick, point in zip(colors, pure, points, strict=True)
+                (*color, 0.35 if point.dominated else 0.9)
+                for color, point in zip(_pale(colors), points, strict=True)
             ],
-            linewidths=[2.4 if thick else 1.0 for thick in pure],
+            linewidths=0.9,
+            zorder=1.5,
         )
     )
-    extremes = [
-        (p, c) for p, c, thick in zip(points, colors, pure, strict=True) if thick
-    ]
-    for i, (point, color) in enumerate(extremes):
-        shift = 0.03 * (i - (len(extremes) - 1) / 2)
-        _whiskers(ax, scale, point, places + shift, tuple(color))
+    for i, place in enumerate(pure):
+        color = tuple(colors[place])
+        ax.plot(places, heights[place], color=color, lw=2.4, solid_capstyle="round")
+        shift = 0.03 * (i - (len(pure) - 1) / 2)
+        _whiskers(ax, scale, points[place], places + shift, color)
     for point in base:
-        ax.plot(
-            places, scale(rewards_of(base))[0], "--X", color=BASE.color, mec="white"
-        )
+        height = scale(np.array(point.rewards))
+        ax.plot(places, height, **{**BASE_LOOK, "ls": "--", "ms": 6.0, "mfc": "white"})
         _whiskers(ax, scale, point, places, BASE.color)
     _axes(ax, front, scale)
     ax.set_title(name)
+
+
+def _pale(colors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    """The colours, mixed with white."""
+    return 1 - PALE * (1 - colors)
 
 
 def _whiskers(
@@ -104,30 +118,45 @@ def _whiskers(
 
 def _axes(ax: Axes, front: Front, scale: _Scale) -> None:
     """The vertical axes, each with its own ticks in raw units."""
-    places = range(len(front.objectives))
-    ax.vlines(list(places), 0, 1, color=GREY, lw=0.8, zorder=1)
-    for k in places:
-        for share in np.linspace(0, 1, TICKS):
-            value = scale.low[k] + share * (scale.high[k] - scale.low[k])
+    count = len(front.objectives)
+    ax.vlines(list(range(count)), 0, 1, color=GREY, lw=0.8, zorder=1)
+    for k in range(count):
+        # Outside the lines where there is an outside.
+        left = k < count - 1 or count == 1
+        ticks = _ticks(scale.low[k], scale.high[k])
+        digits = max(len(f"{value:g}".partition(".")[2]) for value in ticks)
+        for value in ticks:
+            height = float(scale(np.where(np.arange(count) == k, value, scale.low))[k])
+            ax.plot(k, height, "_", color=GREY, ms=4, mew=0.8, zorder=1)
             ax.annotate(
-                f"{value:.2f}".replace("-0.00", "0.00"),
-                (k, share),
-                (-4, 0),
+                f"{value:.{digits}f}",
+                (k, height),
+                (-6 if left else 6, 0),
                 textcoords="offset points",
-                ha="right",
+                ha="right" if left else "left",
                 va="center",
                 fontsize=7.5,
-                color=GREY,
-                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.6},
-                zorder=4,
+                color="#404040",
+                path_effects=HALO,
+                zorder=5,
             )
-    ax.set_xticks(list(places), [axis_label(front, k) for k in places])
+    labels = [axis_label(front, k).replace(" [", "\n[") for k in range(count)]
+    ax.set_xticks(list(range(count)), labels)
     ax.set_yticks([])
     ax.grid(False)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
-    ax.set_xlim(-0.35, len(front.objectives) - 0.75)
+    ax.set_xlim(-0.3, count - 0.7)
     ax.set_ylim(-0.03, 1.03)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round values from ``low`` to ``high``."""
+    if not high > low:
+        return [float(low)]
+    found = MaxNLocator(TICKS).tick_values(low, high)
+    # Sums of steps are off by an ulp, and a zero would show as 1e-17.
+    return [round(float(v), 9) + 0.0 for v in found if low <= v <= high]
 
 
 def weight_entries(front: Front) -> list[Line2D]:
@@ -140,12 +169,12 @@ def weight_entries(front: Front) -> list[Line2D]:
         )
         for name, color in zip(front.objectives, pure, strict=True)
     ]
-    middle = weight_colors(np.full((1, count), 1 / count))[0]
+    middle = _pale(weight_colors(np.full((1, count), 1 / count)))[0]
     entries.append(
-        Line2D([], [], color=middle, lw=1.0, label="equal weights; others lie between")
+        Line2D([], [], color=middle, lw=0.9, label="mixtures, in paler colours")
     )
     if front.base is not None:
         entries.append(
-            Line2D([], [], color=BASE.color, ls="--", marker="X", label=BASE.label)
+            Line2D([], [], **{**BASE_LOOK, "ls": "--", "ms": 6.0}, label=BASE.label)
         )
     return entries

@@ -74,13 +74,18 @@ def figures_section(front: Front) -> str:
     if front.methods and len(front.objectives) > 1:
         alt = f"Parallel coordinates over {names}, coloured by weighting"
         caption = (
-            "Each line is one weighting; its colour mixes the objectives' colours by "
-            "their weights. Lines that cross between two axes are a trade-off."
+            "Each line is one weighting: thick where it weighs one objective alone, "
+            "with 95% intervals, else thin in a pale mixture of the objectives' "
+            "colours. Lines that cross between two axes are a trade-off."
         )
         parts.append(picture(parallel_figure(front), alt=alt, caption=caption))
     if front.base is not None and any(p.kl is not None for p in front.points):
-        alt = f"Reward in {names} against KL from the base policy"
-        caption = "What each nat of distance from the base policy bought."
+        alt = f"Reward in {names} against KL from the candidates"
+        caption = (
+            "What each nat bought. The KL is that of the selection from the uniform "
+            "distribution over the N candidates of a prompt, at most log N; the KL "
+            "from the policy that they were sampled from is no larger."
+        )
         parts.append(picture(reward_kl_figure(front), alt=alt, caption=caption))
     return section("The front", *parts)
 

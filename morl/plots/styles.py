@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import patheffects
 from matplotlib.colors import to_rgb
 
-from morl.pareto import Front
+from morl.pareto import Front, FrontPoint
 
 BLACK, GREY, LIGHT = "#000000", "#6b6b6b", "#c9c9c9"
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
@@ -55,9 +56,20 @@ FAMILIES: Mapping[str, Sequence[tuple[str, str]]] = {
     "noise": ((GREY, "x"),),
     "": ((GREEN, "P"), (PURPLE, "p"), (ORANGE, "<"), (SKY, ">"), (YELLOW, "H")),
 }
-BASE = Style(BLACK, "X", "base policy")
+# Hollow: the control gathers around the base policy, and is seen inside it.
+BASE = Style(BLACK, "D", "base policy")
+BASE_LOOK: dict[str, Any] = {
+    "marker": BASE.marker,
+    "color": BASE.color,
+    "mfc": "none",
+    "mew": 1.5,
+    "ms": 9.0,
+    "ls": "none",
+}
+BOX: dict[str, Any] = {"facecolor": "#6b6b6b33", "edgecolor": GREY, "lw": 0.8}
 EXPERT = Style(BLACK, "*", "single-objective expert")
 EXACT = Style(BLACK, ".", "exact front (true rewards)")
+HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 OBJECTIVES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, GREY)
 
 
@@ -105,3 +117,16 @@ def axis_label(front: Front, objective: int) -> str:
     """Name of an objective with its unit."""
     unit = front.units[objective] if front.units else ""
     return front.objectives[objective] + (f" [{unit}]" if unit else " [mean reward]")
+
+
+def shared_unit(front: Front) -> str:
+    """The unit of a weighted sum of the objectives; empty where they have several."""
+    return front.units[0] if len(set(front.units)) == 1 else ""
+
+
+def band_of(points: Sequence[FrontPoint], objective: int) -> tuple[float, float] | None:
+    """The span of a control's band in one objective; None where none was measured."""
+    known = [point.interval[objective] for point in points if point.interval]
+    if not known:
+        return None
+    return min(low for low, _ in known), max(high for _, high in known)

@@ -1,3 +1,4 @@
+import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -5,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from morl.errors import InputError
@@ -17,7 +19,8 @@ from morl.plots import (
     parallel_figure,
     reward_kl_figure,
 )
-from morl.plots.divergence import _gain_bounds
+from morl.plots.divergence import _gain_bounds, limit_entries
+from morl.plots.styles import OBJECTIVES
 
 
 def test_every_figure_is_saved_as_png_and_svg(make_front, tmp_path):
@@ -68,7 +71,7 @@ def test_parallel_coordinates_draw_one_line_a_point(make_front):
     heights = np.concatenate(segments)[:, 1]
     assert 0 <= heights.min() < heights.max() <= 1
     labels = [tick.get_text() for tick in ax.get_xticklabels()]
-    assert labels == [f"{name} [gold reward]" for name in record.objectives]
+    assert labels == [f"{name}\n[gold reward]" for name in record.objectives]
 
 
 def test_parallel_coordinates_keep_the_order_within_an_objective(make_front):
@@ -81,6 +84,33 @@ def test_parallel_coordinates_keep_the_order_within_an_objective(make_front):
         # Points that chose the same responses differ by an ulp, so compare values.
         order = np.argsort(rewards[:, k], kind="stable")
         assert (np.diff(heights[order, k]) >= -1e-12).all()
+
+
+def test_a_single_objective_is_drawn_in_its_own_colour_over_paler_mixtures(make_front):
+    ax = Figure().subplots()
+    draw_parallel(ax, make_front(3))
+    thick = [line for line in ax.lines if line.get_linewidth() == 2.4]
+    assert [to_hex(line.get_color()) for line in thick] == [
+        to_hex(color) for color in (OBJECTIVES[2], OBJECTIVES[1], OBJECTIVES[0])
+    ]
+    pale = ax.collections[0]
+    assert (np.array(pale.get_colors())[:, :3].min(axis=1) >= 0.5).all()
+    assert all(line.get_zorder() > pale.get_zorder() for line in thick)
+
+
+def test_the_ticks_of_an_axis_are_round_and_within_its_range(make_front):
+    record = make_front(3)
+    ax = Figure().subplots()
+    draw_parallel(ax, record)
+    for k in range(3):
+        found = [text for text in ax.texts if text.xy[0] == k]
+        assert 2 <= len(found) <= 7
+        values = np.array([float(text.get_text()) for text in found])
+        heights = np.array([text.xy[1] for text in found])
+        assert (heights >= 0).all() and (heights <= 1).all()
+        # Equal steps in value are equal steps in height.
+        slopes = np.diff(heights) / np.diff(values)
+        np.testing.assert_allclose(slopes, slopes[0], rtol=1e-6)
 
 
 def test_an_unknown_method_is_refused_with_those_there_are(make_front):
@@ -107,19 +137,74 @@ def test_reward_against_kl_draws_each_point_at_its_kl(make_front):
         (p.kl, p.rewards[1]) for p in record.points if p.method.startswith("tilt")
     ]
     assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == expected
-    assert ax.get_xlabel() == "KL from the base policy [nats]"
+    assert ax.get_xlabel() == "KL from uniform over the candidates [nats]"
     assert ax.get_ylabel() == "harmless [gold reward]"
 
 
-def test_points_of_one_kl_are_spread_around_it_by_reward(make_front):
+def test_points_of_one_kl_are_spread_to_its_left_by_reward(make_front):
     record = make_front(2)
     ax = Figure().subplots()
     draw_reward_kl(ax, record, objective=0)
     (line,) = [found for found in ax.lines if found.get_marker() == "o"]
     x, y = line.get_xdata(), line.get_ydata()
-    assert np.mean(x) == pytest.approx(np.log(8))
+    assert np.max(x) == pytest.approx(np.log(8))
     assert np.ptp(x) == pytest.approx(0.1 * np.log(8))
     assert (np.diff(y[np.argsort(x)]) >= 0).all()
+
+
+def test_nothing_is_drawn_beyond_the_most_kl_that_a_choice_can_have(make_front):
+    record = make_front(3)
+    for objective in (0, 1, 2, None):
+        ax = Figure().subplots()
+        draw_reward_kl(ax, record, objective=objective)
+        points = [line for line in ax.lines if line.get_marker() in "osx"]
+        assert len(points) == 4
+        for line in points:
+            assert np.max(line.get_xdata()) <= np.log(8) + 1e-9
+        for box in ax.patches:
+            assert box.get_x() + box.get_width() <= np.log(8) + 1e-9
+
+
+def test_lines_mark_the_most_kl_of_a_choice_and_that_of_best_of_n(make_front):
+    ax = Figure().subplots()
+    draw_reward_kl(ax, make_front(2), objective=0)
+    marked = [
+        line.get_xdata()[0]
+        for line in ax.lines
+        if list(line.get_ydata()) == [0, 1] and line.get_xdata()[0] > 0
+    ]
+    assert marked == pytest.approx([math.log(8), math.log(8) - 7 / 8])
+    entries = [entry.get_label() for entry in limit_entries(make_front(2))]
+    assert entries == [
+        "log 8 = 2.08: one choice of 8",
+        "best-of-8 from the policy itself: 1.20 at most",
+    ]
+
+
+def test_no_line_is_drawn_where_the_number_of_candidates_is_not_known(make_front):
+    record = make_front(2)
+    points = tuple(replace(point, n=None) for point in record.points)
+    assert limit_entries(replace(record, points=points)) == []
+
+
+def test_the_control_is_a_box_around_its_band(make_front):
+    record = make_front(2)
+    ax = Figure().subplots()
+    draw_reward_kl(ax, record, objective=1)
+    boxes = [(box.get_y(), box.get_y() + box.get_height()) for box in ax.patches]
+    for method in record.controls:
+        points = select(record.points, method, "control")
+        low = min(point.interval[1][0] for point in points)
+        high = max(point.interval[1][1] for point in points)
+        assert any(found == pytest.approx((low, high)) for found in boxes)
+
+
+def test_the_utility_has_the_unit_that_its_objectives_share(make_front):
+    record, ax = make_front(2), Figure().subplots()
+    draw_reward_kl(ax, record)
+    assert ax.get_ylabel() == "gain in utility,\nown weighting [gold reward]"
+    draw_reward_kl(ax, replace(record, units=("points", "nats")))
+    assert ax.get_ylabel() == "gain in utility,\nown weighting [weighted units]"
 
 
 def test_the_gain_in_utility_is_bounded_by_the_box_of_the_intervals():

@@ -70,7 +70,7 @@ def test_two_objectives_are_drawn_with_all_that_surrounds_them(make_front):
     ):
         assert any(label.startswith(part) for label in labels), part
     assert "exact front (true rewards)" in labels
-    (base,) = lines_of(ax, "X")
+    (base,) = lines_of(ax, "D")
     assert (base.get_xdata()[0], base.get_ydata()[0]) == record.base.rewards
     assert len(lines_of(ax, "*")) == 2
     assert {text.get_text() for text in ax.texts} == {"helpful", "harmless"}
@@ -140,6 +140,19 @@ def test_the_control_has_no_staircase(make_front):
     ax = Figure().subplots()
     draw_projection(ax, only, 0, 1)
     assert all(line.get_linestyle() == "None" for line in ax.lines)
+
+
+def test_the_control_is_a_box_and_is_seen_inside_the_base_policy(make_front):
+    record = make_front(2)
+    ax = Figure().subplots()
+    draw_projection(ax, record, 0, 1)
+    (box,) = ax.patches
+    bands = np.array([p.interval for p in record.points if p.role == "control"])
+    low, high = bands[..., 0].min(axis=0), bands[..., 1].max(axis=0)
+    np.testing.assert_allclose(box.get_xy(), low)
+    np.testing.assert_allclose((box.get_width(), box.get_height()), high - low)
+    (base,) = lines_of(ax, "D")
+    assert base.get_markerfacecolor() == "none"
 
 
 def test_three_objectives_are_three_panels_that_say_they_are_projections(make_front):
