@@ -13,7 +13,7 @@ from morl.models.config import RotaryStretch
 FLOOR = -1e30
 # Queries a chunk: small enough to skip most of what lies above the diagonal, large
 # enough for products at full speed; and few chunks a row, since each is compiled.
-CHUNK = 128
+CHUNK = 64
 MAX_CHUNKS = 8
 
 
@@ -144,8 +144,8 @@ def causal_chunks(length: int) -> list[slice]:
     """Cuts a row so that each part of its queries meets only the keys up to its end.
 
     Examples:
-      >>> causal_chunks(300)
-      [slice(0, 150, None), slice(150, 300, None)]
+      >>> causal_chunks(150)
+      [slice(0, 75, None), slice(75, 150, None)]
     """
     count = min(max(length // CHUNK, 1), MAX_CHUNKS)
     bounds = [length * place // count for place in range(count + 1)]
