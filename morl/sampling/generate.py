@@ -1,18 +1,29 @@
 """Generation: prompts in, sampled continuations with their log-probabilities out."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from morl.errors import InputError
-from morl.models.cache import Continuations, decode, empty_continuations, prefill
+from morl.models.cache import (
+    Continuations,
+    Prompts,
+    decode,
+    empty_continuations,
+    prefill,
+)
+from morl.models.compiler import wide_products
 from morl.models.transformer import Transformer
 from morl.sampling.draw import Drawn, Sampler, draw
+
+# Sequences from which a step's products are wide.
+WIDE = 32
 
 
 class Generation(NamedTuple):
@@ -105,10 +116,13 @@ def generate(
     count = len(prompts) * num_samples
     # The rows that only fill the shape reuse a key; nothing is read from them.
     padded_keys = keys[jnp.minimum(jnp.arange(rows * num_samples), count - 1)]
-    generation = _generate(
+    # A prompt's last token is left to the first turn of the loop, so that every turn is
+    # alike: it takes a token in and draws the next.
+    prefilled = _prefill_program()(model, jnp.asarray(tokens), jnp.asarray(lengths - 1))
+    generation = _decode_program(rows * num_samples >= WIDE)(
         model,
-        jnp.asarray(tokens),
-        jnp.asarray(lengths),
+        prefilled,
+        jnp.asarray(tokens[np.arange(rows), lengths - 1]),
         padded_keys,
         sampler,
         stops,
@@ -118,11 +132,26 @@ def generate(
     return Generation(*(array[:count] for array in generation))
 
 
-@partial(jax.jit, static_argnames="max_new_tokens")
-def _generate(
+@cache
+def _prefill_program() -> Callable[..., Prompts]:
+    """Prompts through the model; compiled when first used, where JAX has a backend."""
+    return jax.jit(prefill, compiler_options=wide_products())
+
+
+@cache
+def _decode_program(wide: bool) -> Callable[..., Generation]:
+    """The loop over tokens, for many sequences or for few."""
+    return jax.jit(
+        _decode_all,
+        static_argnames="max_new_tokens",
+        compiler_options=wide_products() if wide else {},
+    )
+
+
+def _decode_all(
     model: Transformer,
-    tokens: Int[Array, "p s"],
-    lengths: Int[Array, " p"],
+    prompts: Prompts,
+    last: Int[Array, " p"],
     keys: Key[Array, " n"],
     sampler: Sampler,
     stop_ids: Int[Array, " e"],
@@ -130,20 +159,14 @@ def _generate(
     *,
     max_new_tokens: int,
 ) -> Generation:
-    """Prefill, then one token of every sequence a turn until all have stopped.
-
-    A prompt's last token is left to the first turn, so that every turn is alike: it
-    takes a token in and draws the next.
-    """
+    """One token of every sequence a turn until all have stopped."""
     num_sequences = keys.shape[0]
-    prompts = prefill(model, tokens, lengths - 1)
-    last = tokens[jnp.arange(lengths.shape[0]), lengths - 1]
 
     def sample(hidden: Float[Array, "d n"], step: Int[Array, ""]) -> Drawn:
         fresh = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, step)
         uniform = jax.vmap(jax.random.uniform)(fresh)
-        logits = model.logit_columns(hidden)
-        return jax.vmap(draw, in_axes=(1, 0, None))(logits, uniform, sampler)
+        logits = _as_rows(model.logit_columns(hidden))
+        return jax.vmap(draw, in_axes=(0, 0, None))(logits, uniform, sampler)
 
     def record(state: _Progress, drawn: Drawn) -> _Progress:
         """Writes a step's tokens where their sequence had not stopped before."""
@@ -169,7 +192,7 @@ def _generate(
     empty = Drawn(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), jnp.zeros(shape))
     start = _Progress(
         step=jnp.int32(0),
-        last=jnp.repeat(last, num_sequences // lengths.shape[0]),
+        last=jnp.repeat(last, num_sequences // last.shape[0]),
         done=jnp.arange(num_sequences) >= count,
         cache=empty_continuations(model, num_sequences, max_new_tokens),
         outputs=empty,
@@ -180,6 +203,16 @@ def _generate(
     return Generation(
         outputs.token.T, end.mask.T, outputs.log_prob.T, outputs.sampled_log_prob.T
     )
+
+
+def _as_rows(columns: Float[Array, "v n"]) -> Float[Array, "n v"]:
+    """Columns as rows, moved in memory once.
+
+    Left to itself, XLA turns the product that made them around, which takes twice as
+    long, or moves them for every step of the draw.
+    """
+    rows = jax.lax.optimization_barrier(columns).T
+    return with_layout_constraint(rows, Layout(major_to_minor=(0, 1)))
 
 
 def _padded(size: int, least: int = 1) -> int:

@@ -8,7 +8,7 @@ with the next batch and ends with the same numbers.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int
 from morl.errors import InputError
 from morl.feedback import bucketed_batches
 from morl.models.chat import EncodedRecord
+from morl.models.compiler import wide_products
 from morl.models.heads import Reading
 from morl.models.language_model import LanguageModel
 from morl.models.transformer import Transformer
@@ -158,7 +159,6 @@ def record_length(record: EncodedRecord) -> int:
     return len(record.prompt) + sum(len(response) for response in record.responses)
 
 
-@partial(jax.jit, static_argnames=("num_responses", "layers"))
 def pooled_states(
     model: Transformer,
     batch: PackedBatch,
@@ -177,6 +177,27 @@ def pooled_states(
     Returns:
       Features in float32, poolings in the order of ``STORED``.
     """
+    return _pooling_program()(model, batch, num_responses=num_responses, layers=layers)
+
+
+@cache
+def _pooling_program() -> Callable[..., Float[Array, "b r l p d"]]:
+    """Compiled when first used, where JAX has a backend."""
+    return jax.jit(
+        _pooled_states,
+        static_argnames=("num_responses", "layers"),
+        compiler_options=wide_products(),
+    )
+
+
+def _pooled_states(
+    model: Transformer,
+    batch: PackedBatch,
+    *,
+    num_responses: int,
+    layers: tuple[int, ...],
+) -> Float[Array, "b r l p d"]:
+    """What :func:`pooled_states` compiles."""
     depth = model.config.num_layers
     inner = tuple(layer for layer in layers if layer < depth)
     tokens, positions, segments, own = map(jnp.asarray, batch)
