@@ -41,13 +41,12 @@ def agreement(traced: Traced) -> dict[str, dict[str, Accuracy]]:
     the prompts that the other learned from.
     """
     candidates = traced.candidates
-    known = traced.front.exact is not None
     found = {}
-    if not known and traced.evaluation.across:
+    if traced.evaluation.across:
         found["selector on the judge's feedback, and the reverse"] = dict(
             traced.evaluation.across
         )
-    judge = "the true rewards" if known else "the judge"
+    judge = "the judge" if traced.front.exact is None else "the true rewards"
     found[f"selector and {judge}, on the candidates"] = {
         name: order_agreement(
             candidates.rewards[..., candidates.names.index(name)],
