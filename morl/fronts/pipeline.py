@@ -51,6 +51,7 @@ class Console(Protocol):
         ...
 
 
+@runtime_checkable
 class Fit(Protocol):
     """Fits heads to a pool: :func:`morl.fronts.fitting.fit_pool` or ``fit_whole``."""
 
