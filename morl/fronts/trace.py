@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from morl.fronts.candidates import Candidates
+from morl.numerics import resampled_means
 from morl.rewards import Composition
 from morl.sampling.select import best_of_n, kl_to_candidates, tilt
 
@@ -109,7 +110,18 @@ def noise_rewards(
     """
     generator = np.random.default_rng(seed)
     known = np.where(candidates.present, candidates.rewards, np.nan)
-    centre = np.nanmean(known, axis=(0, 1), keepdims=True)
-    spread = np.nanstd(known, axis=(0, 1), keepdims=True)
+    flat = known.reshape(-1, known.shape[-1])
+    centre = known_mean(flat)
+    spread = np.sqrt(known_mean(np.square(flat - centre)))
     draws = generator.standard_normal((num_draws, *known.shape))
     return np.where(candidates.present[None], centre + spread * draws, np.nan)
+
+
+def known_mean(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "..."]:
+    """Mean along the first axis without NaN; NaN where there is nothing else.
+
+    Examples:
+      >>> known_mean(np.array([[1.0, np.nan], [2.0, np.nan]]))
+      array([1.5, nan])
+    """
+    return resampled_means(values, np.ones((1, len(values)), int))[0]

@@ -131,12 +131,30 @@ def test_another_weighting_compiles_nothing(reward, candidates):
 
 def test_absent_rewards_are_left_out_of_the_selector_s_view(reward, candidates):
     present = candidates.present.copy()
-    present[0, 0, 0] = False
+    present[0, 0, 0] = present[3, :, 1] = False
     rewards = np.where(present, candidates.rewards, np.nan)
     found = assemble_front(
         reward, replace(candidates, rewards=rewards, present=present), SETTINGS
     )
     assert all(np.isfinite(p.rewards).all() for p in found.points)
+    expected = np.nanmean(rewards, axis=(0, 1))
+    np.testing.assert_allclose(found.base.selector_rewards, expected, rtol=1e-9)
+    # Prompt 3 has no value for the second objective.
+    known = np.ones(64, bool)
+    known[3] = False
+    best = rewards[known, :, 1].max(axis=1).mean()
+    assert found.experts[1].selector_rewards[1] == pytest.approx(best, rel=1e-5)
+
+
+def test_a_selector_without_any_value_of_an_objective_has_no_view(reward, candidates):
+    present = candidates.present.copy()
+    present[..., 2] = False
+    rewards = np.where(present, candidates.rewards, np.nan)
+    found = assemble_front(
+        reward, replace(candidates, rewards=rewards, present=present), SETTINGS
+    )
+    assert {point.selector_rewards for point in found.points} == {None}
+    assert all(np.isfinite(point.rewards).all() for point in found.points)
 
 
 def test_shapes_that_do_not_fit_are_named(candidates):
