@@ -16,7 +16,6 @@ from morl.assess.baselines import (
     length_margins,
     length_rule_margins,
     length_rule_scores,
-    response_only_by_objective,
     response_only_logits,
     response_only_margins,
 )
@@ -76,7 +75,6 @@ __all__ = [
     "render_cross_table",
     "render_head_table",
     "report_rows",
-    "response_only_by_objective",
     "response_only_logits",
     "response_only_margins",
     "verdict",

@@ -24,8 +24,9 @@ class Baselines(NamedTuple):
       length_rule: Of the same rule in the direction that the other folds take
         (:func:`length_rule_margins`, :func:`length_rule_scores`): where shorter
         responses win, that longer ones do is no rule worth beating.
-      response_only: Of words without the prompt (:func:`response_only_by_objective`,
-        :func:`response_only_logits`).
+      response_only: Of words without the prompt (:func:`response_only_margins`, fitted
+        for each objective alone; :func:`response_only_logits`). NaN throughout an
+        objective for which it could not be fitted.
     """
 
     length: Float[np.ndarray, " p"]
@@ -154,35 +155,6 @@ def response_only_margins(
         return _Design(gaps, np.ones(np.count_nonzero(weights)))
 
     return _out_of_fold(design, np.ones(len(better)), folds)
-
-
-def response_only_by_objective(
-    better: Sequence[str],
-    worse: Sequence[str],
-    objective: Int[np.ndarray, " p"],
-    folds: Int[np.ndarray, " p"],
-) -> Float[np.ndarray, " p"]:
-    """Margins of :func:`response_only_margins`, fitted for each objective alone.
-
-    Args:
-      better: Texts of the better responses.
-      worse: Texts of the worse ones.
-      objective: Index of each pair's objective.
-      folds: Fold of each pair, by its prompt.
-
-    Returns:
-      Each pair's margin by the model of its own objective.
-
-    Raises:
-      InputError: As :func:`response_only_margins`.
-    """
-    margins = np.zeros(len(objective))
-    for which in np.unique(objective):
-        rows = np.flatnonzero(objective == which).tolist()
-        margins[rows] = response_only_margins(
-            [better[row] for row in rows], [worse[row] for row in rows], folds[rows]
-        )
-    return margins
 
 
 def response_only_logits(

@@ -82,6 +82,8 @@ def _name(row: Mapping[str, Any], between: str) -> str:
 
 
 def _baseline(row: Mapping[str, Any], key: str) -> str:
+    if row[key] is None:
+        return "-"
     gain = signed(row[f"{key}_gain"], row[f"{key}_gain_interval"], between="\n")
     return f"{row[key]:.3f}\ngain {gain}"
 

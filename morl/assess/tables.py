@@ -86,11 +86,11 @@ def head_table(
         if not here.any():
             continue
         own, prompts = margins[here, place], groups[here]
-        beside = np.column_stack(baselines)[here]
+        keys, beside = _fitted(np.column_stack(baselines)[here])
         found = compare_accuracy(own, beside, prompts, seed=seed)
         rows.append(
             _row(name, (data or {}).get(name, ""), found.accuracy, PAIRS)
-            | _compared(found)
+            | _compared(found, keys)
             | _calibrated(pair_calibration(own, seed=seed))
         )
     return rows
@@ -127,11 +127,11 @@ def label_row(
     Raises:
       InputError: A number is NaN, or only one kind of label occurs.
     """
-    beside = np.column_stack(baselines)
+    keys, beside = _fitted(np.column_stack(baselines))
     found = compare_areas(logits, beside, labels, groups, seed=seed)
     return (
         _row(objective, data, found.accuracy, LABELS)
-        | _compared(found)
+        | _compared(found, keys)
         | _calibrated(label_calibration(logits, labels, seed=seed))
     )
 
@@ -185,14 +185,16 @@ def report_rows(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 
 def signed(
-    value: float, interval: Sequence[float] | None, *, between: str = " "
+    value: float | None, interval: Sequence[float] | None, *, between: str = " "
 ) -> str:
-    """A difference with its sign, and its interval.
+    """A difference with its sign, and its interval; a dash where there is none.
 
     Examples:
       >>> signed(0.02, [-0.011, 0.05])
       '+0.020 [-0.011, 0.050]'
     """
+    if value is None:
+        return "-"
     if interval is None:
         return f"{value:+.3f}"
     return f"{value:+.3f}{between}[{interval[0]:.3f}, {interval[1]:.3f}]"
@@ -245,22 +247,36 @@ def _row(objective: str, data: str, accuracy: Accuracy, measure: str) -> Row:
     }
 
 
-def _compared(found: Comparison) -> Row:
-    row: Row = {}
-    for key, accuracy, gain in zip(
-        BASELINES, found.baselines, found.gains, strict=True
-    ):
+def _fitted(
+    beside: Float[np.ndarray, "p m"],
+) -> tuple[list[str], Float[np.ndarray, "p f"]]:
+    """The baselines that there are, and what they read."""
+    known = np.flatnonzero(~np.isnan(beside).all(axis=0))
+    names = list(BASELINES)
+    return [names[place] for place in known], beside[:, known]
+
+
+def _compared(found: Comparison, keys: Sequence[str]) -> Row:
+    ends = ("", "_interval", "_gain", "_gain_interval")
+    row: Row = {key + end: None for key in BASELINES for end in ends}
+    for key, accuracy, gain in zip(keys, found.baselines, found.gains, strict=True):
         row[key] = accuracy.value
         row[f"{key}_interval"] = _interval(accuracy.low, accuracy.high)
         row[f"{key}_gain"] = gain.value
         row[f"{key}_gain_interval"] = _interval(gain.low, gain.high)
     gains = {
-        baseline.words: gain
-        for baseline, gain in zip(BASELINES.values(), found.gains, strict=True)
-        if baseline.words is not None
+        words: gain
+        for key, gain in zip(keys, found.gains, strict=True)
+        if (words := BASELINES[key].words) is not None
     }
-    sound = all(beats(gain) for gain in gains.values())
-    return row | {"beats_baselines": sound, "verdict": verdict(gains)}
+    absent = [
+        f"{baseline.words} could not be fitted"
+        for key, baseline in BASELINES.items()
+        if key not in keys
+    ]
+    sound = not absent and all(beats(gain) for gain in gains.values())
+    said = "; ".join([verdict(gains), *absent])
+    return row | {"beats_baselines": sound, "verdict": said}
 
 
 def _calibrated(calibration: Calibration) -> Row:

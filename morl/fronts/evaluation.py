@@ -1,6 +1,9 @@
 """How good the fitted heads are, beside the baselines that they must beat."""
 
-from collections.abc import Sequence
+import itertools
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -20,15 +23,16 @@ from morl.assess import (
     length_rule_scores,
     outside_accuracy,
     pair_accuracy,
-    response_only_by_objective,
     response_only_logits,
+    response_only_margins,
 )
+from morl.errors import InputError
 from morl.feedback import Record, labelled_pairs, opening_key
 from morl.fronts.fitting import Fitted
 from morl.fronts.pool import Pool
 from morl.models.heads import head_rewards
 from morl.rewards.batch import response_text
-from morl.training.features import Features
+from morl.training.features import Features, Progress
 
 
 class Evaluation(NamedTuple):
@@ -75,38 +79,37 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_heads(
-    pool: Pool, fitted: Fitted, outside: Sequence[Record], features: Features
+    pool: Pool,
+    fitted: Fitted,
+    outside: Sequence[Record],
+    features: Features,
+    *,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Assesses heads on pairs and labels that they did not see.
+
+    A baseline that cannot be fitted, as where all pairs of an objective share a fold,
+    is left out with a warning that says why.
 
     Args:
       pool: What they learned from.
       fitted: The heads with their out-of-fold readings.
       outside: Records that only test.
       features: Of the outside records.
+      progress: Called with data sets assessed and in all.
 
     Returns:
       The assessment.
     """
     pairs, margins = pool.pairs, fitted.validation.margins
     groups = pool.prompts[pairs.record_index]
-    folds = pool.folds[pairs.record_index]
-    texts = lambda chosen: [
-        response_text(pool.records[record].responses[response])
-        for record, response in zip(pairs.record_index, chosen, strict=True)
-    ]
-    better, worse = texts(pairs.better), texts(pairs.worse)
-    length = length_margins(_characters(better), _characters(worse))
+    done = _counter(pool, progress)
     rows = head_table(
         margins,
         pairs.objective,
         groups,
         objectives=pool.objectives,
-        baselines=Baselines(
-            length,
-            length_rule_margins(length, pairs.objective, folds),
-            response_only_by_objective(better, worse, pairs.objective, folds),
-        ),
+        baselines=_pair_baselines(pool, done),
         data=_sources(pool),
     )
     across = {}
@@ -117,7 +120,7 @@ def evaluate_heads(
             if (here := pairs.objective == place).any()
         }
     return Evaluation(
-        rows + _label_rows(pool, fitted),
+        rows + _label_rows(pool, fitted, done),
         cross_accuracy(
             margins,
             pairs.objective,
@@ -132,6 +135,52 @@ def evaluate_heads(
     )
 
 
+def _counter(pool: Pool, progress: Progress | None) -> Callable[[], None]:
+    """Called after each data set: counts it, and reports how many there are in all."""
+    sets = len(np.unique(pool.pairs.objective)) + len(np.unique(pool.scores.objective))
+    counts = itertools.count()
+
+    def done() -> None:
+        if progress is not None:
+            progress(next(counts), sets)
+
+    done()
+    return done
+
+
+def _pair_baselines(pool: Pool, done: Callable[[], None]) -> Baselines:
+    """Margins of every pair by its length and its words."""
+    pairs = pool.pairs
+    folds = pool.folds[pairs.record_index]
+    texts = lambda chosen: [
+        response_text(pool.records[record].responses[response])
+        for record, response in zip(pairs.record_index, chosen, strict=True)
+    ]
+    better, worse = texts(pairs.better), texts(pairs.worse)
+    words = np.full(len(better), np.nan)
+    for place in np.unique(pairs.objective):
+        rows = np.flatnonzero(pairs.objective == place)
+        of = lambda texts, rows=rows: [texts[row] for row in rows]
+        fit = partial(response_only_margins, of(better), of(worse), folds[rows])
+        words[rows] = _or_absent(fit, len(rows), pool.objectives[place])
+        done()
+    length = length_margins(_characters(better), _characters(worse))
+    return Baselines(length, length_rule_margins(length, pairs.objective, folds), words)
+
+
+def _or_absent(
+    fit: Callable[[], Float[np.ndarray, " n"]], count: int, name: str
+) -> Float[np.ndarray, " n"]:
+    """What a baseline reads; NaN where it cannot be fitted, with the reason said."""
+    try:
+        return fit()
+    except (InputError, ArithmeticError) as error:
+        warnings.warn(
+            f"no response-only baseline for {name}: {error}", UserWarning, stacklevel=2
+        )
+        return np.full(count, np.nan)
+
+
 def _sources(pool: Pool) -> dict[str, str]:
     """Where the pairs of each objective come from, and that they were held out."""
     found = {}
@@ -142,7 +191,9 @@ def _sources(pool: Pool) -> dict[str, str]:
     return found
 
 
-def _label_rows(pool: Pool, fitted: Fitted) -> list[dict[str, Any]]:
+def _label_rows(
+    pool: Pool, fitted: Fitted, done: Callable[[], None]
+) -> list[dict[str, Any]]:
     """A row for each objective whose single responses carry both kinds of label."""
     scores = pool.scores
     rows = []
@@ -159,6 +210,7 @@ def _label_rows(pool: Pool, fitted: Fitted) -> list[dict[str, Any]]:
         ]
         records = scores.record_index[here]
         folds, length = pool.folds[records], _characters(texts)
+        fit = partial(response_only_logits, texts, labels, folds)
         rows.append(
             label_row(
                 fitted.validation.logits[here, place].astype(float),
@@ -168,11 +220,12 @@ def _label_rows(pool: Pool, fitted: Fitted) -> list[dict[str, Any]]:
                 baselines=Baselines(
                     length,
                     length_rule_scores(length, labels, folds),
-                    response_only_logits(texts, labels, folds),
+                    _or_absent(fit, len(here), f"labels of {name}"),
                 ),
                 data=pool.records[records[0]].source,
             )
         )
+        done()
     return rows
 
 

@@ -11,7 +11,6 @@ from morl.assess import (
     length_rule_margins,
     length_rule_scores,
     pair_accuracy,
-    response_only_by_objective,
     response_only_logits,
     response_only_margins,
 )
@@ -209,20 +208,6 @@ def test_swapping_all_pairs_turns_every_preference():
     margins = response_only_margins(better, worse, folds)
     swapped = response_only_margins(worse, better, folds)
     np.testing.assert_allclose(margins, swapped, atol=1e-3)
-
-
-def test_each_objective_has_a_model_of_its_own():
-    generator = np.random.default_rng(6)
-    polite, rude = sentences(generator, 60, "sorry"), sentences(generator, 60, "stupid")
-    better, worse = polite[:30] + rude[30:], rude[:30] + polite[30:]
-    objective = (np.arange(60) >= 30).astype(int)
-    folds = np.arange(60) % 3
-    found = response_only_by_objective(better, worse, objective, folds)
-    assert np.mean(found > 0) > 0.9
-    # What one likes the other rejects: a model of both could only be at chance.
-    assert abs(np.mean(response_only_margins(better, worse, folds) > 0) - 0.5) < 0.2
-    alone = response_only_margins(better[30:], worse[30:], folds[30:])
-    np.testing.assert_array_equal(found[30:], alone)
 
 
 def test_labels_have_the_same_baseline_with_an_intercept():

@@ -131,6 +131,22 @@ def test_verdicts_go_by_the_interval_of_the_difference(gain, words):
     assert verdict({"it": gain}) == words
 
 
+def test_a_baseline_that_could_not_be_fitted_is_left_out_and_said_to_be():
+    words = np.where(OBJECTIVE == 1, np.nan, WORDS)
+    whole, rows = table(), table(baselines=BESIDE._replace(response_only=words))
+    assert rows[0] == whole[0]
+    ends = ("", "_interval", "_gain", "_gain_interval")
+    assert [rows[1]["response_only" + end] for end in ends] == [None] * 4
+    assert rows[1]["length_rule_gain"] == whole[1]["length_rule_gain"]
+    assert rows[1]["beats_baselines"] is False
+    said = "its response-only baseline could not be fitted"
+    assert rows[1]["verdict"].endswith(f"; {said}")
+    assert json.loads(json.dumps(rows)) == rows
+    console = " ".join(shown(render_head_table(rows)).split())
+    assert said in console
+    assert said in heads_section(HeadTables(report_rows(rows)))
+
+
 def test_rows_are_json_that_comes_back_equal():
     rows = table()
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
