@@ -244,6 +244,7 @@ class Composition(Term):
         rewards: Float[Arrays, "*batch k"],
         present: Bool[Arrays, "*batch k"],
         reference: Float[Arrays, "*samples k"] | None = None,
+        reference_present: Bool[Arrays, "*samples k"] | None = None,
     ) -> Float[Array, "*batch k"]:
         """Scores of heads in the units of the calibration; as they are without one.
 
@@ -253,10 +254,13 @@ class Composition(Term):
           present: Which are there.
           reference: Scores ``[..., n, k]`` of the reference policy's responses to the
             same prompts; the group itself where not given.
+          reference_present: Which of those are there, the others may hold NaN; all
+            where not given.
         """
         if self.calibration is None:
             return jnp.asarray(rewards)
-        return self.calibration.within(self.names).apply(rewards, present, reference)
+        units = self.calibration.within(self.names)
+        return units.apply(rewards, present, reference, reference_present)
 
     def init_state(self) -> State:
         """The state of all transforms before anything was seen, by name."""

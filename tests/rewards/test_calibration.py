@@ -77,6 +77,17 @@ def test_another_policy_is_measured_from_the_reference(scores, here):
     assert out.mean() > 1
 
 
+def test_what_is_absent_of_the_reference_has_no_part_in_the_centre(scores, here, key):
+    calibration = morl.calibrate(scores, here, names=NAMES)
+    composition = (helpful + harmless).calibrated(calibration)
+    seen = jax.random.bernoulli(key, 0.7, scores.shape)
+    holes = jnp.where(seen, scores, jnp.nan)
+    out = composition.units(scores[:, :3], here[:, :3], holes, seen)
+    centre = np.nanmean(np.asarray(holes), axis=1, keepdims=True)
+    expected = (np.asarray(scores[:, :3]) - centre) / np.asarray(calibration.scale)
+    np.testing.assert_allclose(out, expected, atol=2e-3)
+
+
 def test_the_table_is_that_of_numpy_and_reads_both_ways(scores, here):
     calibration = morl.calibrate(scores, here, names=NAMES)
     units = np.asarray(calibration.apply(scores, here))[..., 0].ravel()
