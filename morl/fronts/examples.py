@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from morl.fronts.assemble import BEST_OF_N
 from morl.fronts.candidates import Candidates
+from morl.fronts.measure import BEST_OF_N
 from morl.rewards import Composition
 from morl.sampling.select import best_of_n
 from morl.types import Names
