@@ -1,10 +1,16 @@
 """What a run may be told: feedback, heads, candidates, and how the front is traced."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from morl.errors import InputError
 from morl.fronts.trace import BETAS
+from morl.models.heads import POOLINGS
 from morl.numerics import NUM_RESAMPLES
+from morl.training.features import BOUNDARIES
+
+SEEDS = 2**32  # as many as random keys tell apart
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class HeadSettings:
       margin: Nats of log-odds that a unit of preference strength asks for.
       folds: Folds of the cross-validation, by prompt.
       max_tokens: Most tokens of a prompt with one response; old turns are dropped.
-      response_tokens: Most tokens of a response; the rest is cut.
+      response_tokens: Most tokens of a response, fewer than ``max_tokens``; the rest is
+        cut.
       batch_tokens: Tokens of a batch of features.
       seed: Seed of splits and draws.
     """
@@ -42,10 +49,26 @@ class HeadSettings:
                 f"found {self.layer}, expected one of heads.layers {self.layers}",
                 where="heads.layer",
             )
-        for name in ("max_pairs", "max_tokens", "response_tokens", "batch_tokens"):
-            _at_least(vars(self)[name], 1, f"heads.{name}")
-        _at_least(self.folds, 2, "heads.folds")
-        _at_least(self.margin, 0, "heads.margin")
+        if self.pooling not in POOLINGS:
+            raise InputError(
+                f"found {self.pooling!r}, expected one of {', '.join(POOLINGS)}",
+                where="heads.pooling",
+            )
+        least = {"max_pairs": 1, "max_tokens": 2, "response_tokens": 1}
+        least |= {"batch_tokens": 1, "folds": 2, "margin": 0}
+        _check_numbers("heads", vars(self), least)
+        if self.max_tokens > BOUNDARIES[-1]:
+            raise InputError(
+                f"found {self.max_tokens}, expected at most {BOUNDARIES[-1]}, the "
+                "longest row that features are read from",
+                where="heads.max_tokens",
+            )
+        if self.response_tokens >= self.max_tokens:
+            raise InputError(
+                f"found {self.response_tokens}, expected fewer than heads.max_tokens "
+                f"{self.max_tokens}, which has to hold the prompt too",
+                where="heads.response_tokens",
+            )
 
 
 @dataclass(frozen=True)
@@ -57,8 +80,8 @@ class CandidateSettings:
       num_samples: Responses a prompt.
       max_new_tokens: Most tokens of a response.
       max_prompt_tokens: Longer prompts are passed over.
-      temperature: Divides the logits.
-      top_p: Sample from the fewest tokens with at least this probability.
+      temperature: Divides the logits, > 0: at 0 all responses to a prompt are equal.
+      top_p: Sample from the fewest tokens with at least this probability, in (0, 1].
       batch_prompts: Prompts sampled together.
       seed: Seed of the sampling.
     """
@@ -74,14 +97,20 @@ class CandidateSettings:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be done."""
-        _at_least(self.num_samples, 2, "candidates.num_samples")
-        for name in (
-            "num_prompts",
-            "max_new_tokens",
-            "max_prompt_tokens",
-            "batch_prompts",
-        ):
-            _at_least(vars(self)[name], 1, f"candidates.{name}")
+        least = {"num_prompts": 1, "num_samples": 2, "max_new_tokens": 1}
+        least |= {"max_prompt_tokens": 1, "batch_prompts": 1}
+        _check_numbers("candidates", vars(self), least)
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise InputError(
+                f"found {self.temperature}, expected a number above 0: at 0 all "
+                "responses to a prompt are equal, and there is nothing to select among",
+                where="candidates.temperature",
+            )
+        if not 0 < self.top_p <= 1:
+            raise InputError(
+                f"found {self.top_p}, expected a probability above 0 and at most 1",
+                where="candidates.top_p",
+            )
 
 
 @dataclass(frozen=True)
@@ -105,14 +134,26 @@ class SweepSettings:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be done."""
-        for name in ("divisions", "noise_draws", "resamples"):
-            _at_least(vars(self)[name], 1, f"front.{name}")
-        if any(not beta > 0 for beta in self.betas):
+        least = {"divisions": 1, "noise_draws": 1, "resamples": 1}
+        _check_numbers("front", vars(self), least)
+        if not all(beta > 0 and math.isfinite(beta) for beta in self.betas):
             raise InputError(
                 f"found {self.betas}, expected numbers > 0", where="front.betas"
             )
 
 
-def _at_least(value: float | int, least: float | int, where: str) -> None:
-    if not value >= least:
-        raise InputError(f"found {value}, expected at least {least}", where=where)
+def _check_numbers(
+    where: str, settings: Mapping[str, object], least: Mapping[str, int]
+) -> None:
+    """Refuses numbers below what they need to be, and seeds that no key is made of."""
+    for name, bound in least.items():
+        value = settings[name]
+        if not (isinstance(value, int | float) and bound <= value < math.inf):
+            raise InputError(
+                f"found {value}, expected at least {bound}", where=f"{where}.{name}"
+            )
+    seed = settings["seed"]
+    if not (isinstance(seed, int) and 0 <= seed < SEEDS):
+        raise InputError(
+            f"found {seed}, expected 0 to {SEEDS - 1}", where=f"{where}.seed"
+        )
