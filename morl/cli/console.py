@@ -18,6 +18,9 @@ OUT = Console(
 class Stages:
     """Prints each stage as it begins and ends; a bar with the time left in between.
 
+    A stage that counts to another total has gone on to another part of its work, which
+    gets a bar of its own.
+
     Args:
       total: Number of stages, for the count in front of each.
     """
@@ -34,6 +37,8 @@ class Stages:
         OUT.print(f"[bold]\\[{self.count}/{self.total}] {stage}[/bold]")
 
         def progress(done: int, total: int) -> None:
+            if self.bar is not None and self.bar.total != total:
+                self._close()
             if self.bar is None and done < total:
                 self.bar = tqdm(
                     total=total,
@@ -53,7 +58,10 @@ class Stages:
     def end(self, stage: str, seconds: float, remark: str) -> None:
         """The stage is done."""
         del stage
+        self._close()
+        OUT.print(f"      {remark}  [dim]{seconds:.1f} s[/dim]")
+
+    def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
-        OUT.print(f"      {remark}  [dim]{seconds:.1f} s[/dim]")

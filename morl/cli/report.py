@@ -13,8 +13,10 @@ REPORT = "report.html"
 
 def report_stage(run: Run, traced: Traced, *, title: str) -> list[Path]:
     """Draws the figures and writes ``report.html``; returns the figures' paths."""
-    with run.stage("report") as stage:
+    with run.stage("report", "steps") as stage:
+        stage.progress(0, 2)
         figures = front_figures(traced.front, run.out / FIGURES)
+        stage.progress(1, 2)
         write_report(
             run.out / REPORT,
             traced.front,

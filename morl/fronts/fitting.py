@@ -52,18 +52,33 @@ class Fitted(NamedTuple):
 
 
 def encode_records(
-    language_model: LanguageModel, records: Sequence[Record], settings: HeadSettings
+    language_model: LanguageModel,
+    records: Sequence[Record],
+    settings: HeadSettings,
+    *,
+    progress: Progress | None = None,
 ) -> list[EncodedRecord]:
-    """Tokens of records under the backbone's chat template, cut as settings say."""
-    return [
-        language_model.chat.encode_responses(
-            record.prompt,
-            record.responses,
-            max_tokens=settings.max_tokens,
-            response_tokens=settings.response_tokens,
+    """Tokens of records under the backbone's chat template, cut as settings say.
+
+    Args:
+      language_model: Whose template and tokenizer.
+      records: What is encoded.
+      settings: Where prompts and responses are cut.
+      progress: Called with records done and in all.
+    """
+    encoded = []
+    for record in records:
+        encoded.append(
+            language_model.chat.encode_responses(
+                record.prompt,
+                record.responses,
+                max_tokens=settings.max_tokens,
+                response_tokens=settings.response_tokens,
+            )
         )
-        for record in records
-    ]
+        if progress is not None:
+            progress(len(encoded), len(records))
+    return encoded
 
 
 def resolved_layers(

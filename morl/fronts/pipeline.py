@@ -13,13 +13,13 @@ from jaxtyping import Float
 
 from morl.errors import InputError
 from morl.feedback import Record
-from morl.fronts.assemble import assemble_front
+from morl.fronts.assemble import BEST_OF_N, assemble_front
 from morl.fronts.candidates import Candidates
 from morl.fronts.evaluation import Evaluation, evaluate_heads
 from morl.fronts.examples import candidate_lines, choose_examples
 from morl.fronts.fitting import Fitted, encode_records, fit_pool, read_features
 from morl.fronts.pool import Pool, balanced_prompts, make_pool
-from morl.fronts.sampling import Sampled, sample_candidates
+from morl.fronts.sampling import Sampled, encode_candidates, sample_candidates
 from morl.fronts.scoring import calibrated_rewards, head_columns, score_candidates
 from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
 from morl.models.head_files import HeadSet, save_heads
@@ -153,28 +153,38 @@ def fit_stage(
       outside: Records that only test, such as HHH-alignment.
       fit: :func:`fit_pool`, or :func:`fit_whole` where true rewards will judge.
     """
-    with run.stage("feedback") as stage:
+    with run.stage("feedback", "records") as stage:
         pool = make_pool(records, objectives, settings)
-        encoded = encode_records(language_model, pool.records, settings)
-        tests = encode_records(language_model, outside, settings)
+        inside = len(pool.records)
+        encoded = encode_records(
+            language_model,
+            [*pool.records, *outside],
+            settings,
+            progress=stage.progress,
+        )
         stage.remark = (
-            f"{len(pool.records)} records, {len(pool.pairs.objective)} pairs and "
+            f"{inside} records, {len(pool.pairs.objective)} pairs and "
             f"{len(pool.scores.objective)} labels for {', '.join(objectives)}"
         )
     with run.stage("features", "tokens") as stage:
         features = read_features(
             language_model,
-            [*encoded, *tests],
+            encoded,
             settings,
             cache=run.cache / "features",
             progress=stage.progress,
         )
         stage.remark = f"{len(features.values)} responses"
     with run.stage("heads", "fits") as stage:
-        inside = _first(features, len(encoded))
-        fitted = fit(language_model, pool, inside, settings, progress=stage.progress)
+        fitted = fit(
+            language_model,
+            pool,
+            _first(features, inside),
+            settings,
+            progress=stage.progress,
+        )
         evaluation = evaluate_heads(
-            pool, fitted, outside, _rest(features, len(encoded))
+            pool, fitted, outside, _rest(features, inside), progress=stage.progress
         )
         save_heads(run.out / HEADS, fitted.heads)
         if fitted.parts is not None:
@@ -192,7 +202,7 @@ def sample_stage(
     settings: CandidateSettings,
     heads: HeadSettings,
 ) -> tuple[list[Sampled], Features]:
-    """Samples candidates and reads their features."""
+    """Samples candidates and reads their features, as heads with ``heads`` do."""
     with run.stage("candidates", "responses") as stage:
         tokens = [language_model.chat.encode_prompt(r.prompt) for r in prompts]
         sampled = sample_candidates(
@@ -206,7 +216,7 @@ def sample_stage(
     with run.stage("candidate features", "tokens") as stage:
         features = read_features(
             language_model,
-            [one.encoded() for one in sampled],
+            encode_candidates(language_model, prompts, sampled, heads),
             heads,
             cache=run.cache / "features",
             progress=stage.progress,
@@ -278,7 +288,8 @@ def trace_stage(
         traced.
       units: Unit of each objective as judged.
     """
-    with run.stage("front") as stage:
+    with run.stage("front", "steps") as stage:
+        stage.progress(0, 3)
         shape = (len(sampled), len(sampled[0].texts))
         selector, judged = _sides(heads, composition, features, shape, gold)
         scored = score_candidates(
@@ -290,6 +301,7 @@ def trace_stage(
             judged,
             seed=settings.candidates.seed,
         )
+        stage.progress(1, 3)
         front = assemble_front(
             scored.composition,
             scored.candidates,
@@ -307,11 +319,12 @@ def trace_stage(
                 versions={"jax": jax.__version__, "numpy": np.__version__},
             ),
         )
+        stage.progress(2, 3)
         examples = choose_examples(scored.composition, scored.candidates)
         write_front(run.out / FRONT, front)
         write_text(run.out / COMPOSITION, scored.composition.to_yaml())
         write_text(run.out / CANDIDATES, candidate_lines(scored.candidates))
-        volume = front.hypervolume["best-of-n"].value
+        volume = front.hypervolume[BEST_OF_N].value
         stage.remark = f"{len(front.points)} points, hypervolume {volume:.3g}"
     return Traced(
         front, scored.composition, scored.candidates, heads.evaluation, examples
