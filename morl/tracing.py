@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -108,11 +107,8 @@ def _provenance(
         config_hash = composition.spec_hash
     except InputError:
         config_hash = ""  # a scalarizer without a name has no text to hash
-    prompts, count = candidates.lengths.shape
     return Provenance(
         config_hash=config_hash,
         seeds=(candidates.seed, seed),
         created_by="morl.trace",
-        sizes={"prompts": prompts, "candidates": count},
-        versions={"jax": jax.__version__, "numpy": np.__version__},
     )

@@ -9,6 +9,7 @@ from morl.errors import InputError
 from morl.fronts.candidates import Candidates, check_scored_by
 from morl.fronts.control import control_points, control_sweeps, control_volumes
 from morl.fronts.measure import BEST_OF_N, Measure, Measured
+from morl.fronts.provenance import completed
 from morl.fronts.settings import SweepSettings
 from morl.fronts.trace import noise_rewards, trace_sweep
 from morl.numerics import resample_counts
@@ -102,7 +103,7 @@ def assemble_front(
       gold: The judge's rewards are the true ones: the same selection by them is drawn
         as the exact front.
       units: Unit of each objective.
-      provenance: Where it all comes from.
+      provenance: Where it all comes from; sizes and versions are added here.
 
     Returns:
       The front: base policy, experts, sweeps, control, hypervolumes.
@@ -145,7 +146,9 @@ def assemble_front(
         exact=_exact(composition, measure, sweeps, floor, base) if gold else None,
         units=units,
         normalisation=Normalisation(base.rewards, tuple(best.tolist())),
-        provenance=provenance or Provenance(),
+        provenance=completed(
+            provenance or Provenance(), candidates.lengths.shape, len(grid), settings
+        ),
     )
 
 

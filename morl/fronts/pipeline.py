@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -283,7 +282,7 @@ def trace_stage(
       sampled: Their candidates.
       features: Of the candidates.
       settings: How.
-      provenance: Where it comes from; sizes and seeds are added here.
+      provenance: Where it comes from; the seeds are added here.
       gold: True rewards, where known: they are the judge, and the exact front is
         traced.
       units: Unit of each objective as judged.
@@ -315,8 +314,6 @@ def trace_stage(
                     settings.candidates.seed,
                     settings.front.seed,
                 ),
-                sizes={"prompts": shape[0], "candidates": shape[1]},
-                versions={"jax": jax.__version__, "numpy": np.__version__},
             ),
         )
         stage.progress(2, 3)

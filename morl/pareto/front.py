@@ -101,17 +101,17 @@ class ExactFront:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a front comes from: enough to make it again.
+    """Where a front comes from: what a second one has to be made of and with.
 
     Attributes:
       config_hash: SHA-256 of the resolved configuration.
       seeds: All seeds used.
-      created_by: Program and version, such as ``"morl 0.1.0"``.
+      created_by: Program and version, such as ``"morl front 0.1.0"``.
       command: The command line.
       model: Name and fingerprint of the policy.
       judge: Who scored the points, and why it is not the selector.
       data: Data sources, each with what part of it was used.
-      sizes: Counts, such as prompts, candidates, weightings.
+      sizes: Counts, such as prompts, candidates, weightings, resamples.
       versions: Library name to version.
     """
 

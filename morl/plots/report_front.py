@@ -266,6 +266,6 @@ def provenance_section(front: Front, stages: str) -> str:
     ]
     return section(
         "Where it comes from",
-        table(["what", "value"], rows, "Enough to make this page again."),
+        table(["what", "value"], rows, "What this page was made of, and with."),
         stages,
     )

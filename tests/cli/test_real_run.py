@@ -65,7 +65,13 @@ def test_the_front_has_the_fields_that_others_rely_on(out):
         assert len(point["weights"]) == len(point["rewards"]) == 3
         assert all(low <= high for low, high in point["interval"])
         assert {"method", "selector_rewards", "kl", "seed", "dominated"} <= set(point)
-    assert front["provenance"]["sizes"] == {"prompts": 6, "candidates": 3}
+    assert front["provenance"]["sizes"] == {
+        "prompts": 6,
+        "candidates": 3,
+        "weightings": 10,
+        "noise draws": 4,
+        "resamples": 50,
+    }
     assert len(front["provenance"]["data"]) == 4
     for volume in front["hypervolume"].values():
         low, high = volume["interval"]

@@ -164,3 +164,16 @@ def test_shapes_that_do_not_fit_are_named(candidates):
         replace(candidates, names=("helpful",))
     with pytest.raises(InputError, match="judged: found NaN"):
         replace(candidates, judged=np.full_like(candidates.judged, np.nan))
+
+
+def test_the_provenance_names_sizes_and_versions(front):
+    origin = front.provenance
+    assert origin.sizes == {
+        "prompts": 64,
+        "candidates": 6,
+        "weightings": len(weightings(3, 4)),
+        "noise draws": 32,
+        "resamples": 100,
+    }
+    assert origin.versions["numpy"] == np.__version__
+    assert origin.created_by == f"morl {origin.versions['morl']}"
