@@ -75,6 +75,11 @@ class RunSettings:
     candidates: CandidateSettings = CandidateSettings()
     front: SweepSettings = SweepSettings()
 
+    @property
+    def seeds(self) -> tuple[int, int, int]:
+        """Of the heads, the candidates and the front."""
+        return self.heads.seed, self.candidates.seed, self.front.seed
+
 
 @dataclass
 class Run:
@@ -307,25 +312,24 @@ def trace_stage(
             settings.front,
             gold=gold is not None,
             units=units,
-            provenance=replace(
-                provenance,
-                seeds=(
-                    settings.heads.seed,
-                    settings.candidates.seed,
-                    settings.front.seed,
-                ),
-            ),
+            provenance=replace(provenance, seeds=settings.seeds),
         )
         stage.progress(2, 3)
         examples = choose_examples(scored.composition, scored.candidates)
-        write_front(run.out / FRONT, front)
-        write_text(run.out / COMPOSITION, scored.composition.to_yaml())
-        write_text(run.out / CANDIDATES, candidate_lines(scored.candidates))
+        traced = Traced(
+            front, scored.composition, scored.candidates, heads.evaluation, examples
+        )
+        _write(run.out, traced)
         volume = front.hypervolume[BEST_OF_N].value
         stage.remark = f"{len(front.points)} points, hypervolume {volume:.3g}"
-    return Traced(
-        front, scored.composition, scored.candidates, heads.evaluation, examples
-    )
+    return traced
+
+
+def _write(out: Path, traced: Traced) -> None:
+    """Leaves the front, and what it was made from."""
+    write_front(out / FRONT, traced.front)
+    write_text(out / COMPOSITION, traced.composition.to_yaml())
+    write_text(out / CANDIDATES, candidate_lines(traced.candidates))
 
 
 def _sides(
