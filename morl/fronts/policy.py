@@ -9,7 +9,7 @@ import numpy as np
 from morl.errors import InputError
 from morl.feedback import Message, Record
 from morl.fronts.fitting import read_features, reading_settings
-from morl.fronts.sampling import sample_candidates
+from morl.fronts.sampling import encode_candidates, sample_candidates
 from morl.fronts.scoring import (
     Judged,
     calibrated_rewards,
@@ -69,11 +69,13 @@ class Policy:
           The candidates, and the composition calibrated to them.
 
         Raises:
-          InputError: An objective has no head.
+          InputError: An objective has no head, or selector and judge were fitted to
+            responses that were cut at different places.
         """
         composition = Composition.of(reward)
         order = [self._place(name) for name in composition.objectives]
         records = [Record(_turns(prompt), (), {}) for prompt in self.prompts]
+        reading = reading_settings(self.selector, self.judge)
         folder = lambda name: None if self.cache is None else self.cache / name
         sampled = sample_candidates(
             self.model,
@@ -83,8 +85,8 @@ class Policy:
         )
         features = read_features(
             self.model,
-            [one.encoded() for one in sampled],
-            reading_settings(self.selector, self.judge),
+            encode_candidates(self.model, records, sampled, reading),
+            reading,
             cache=folder("features"),
         )
         shape = (len(sampled), len(sampled[0].texts))

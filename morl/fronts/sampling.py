@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int32
 
-from morl.fronts.settings import CandidateSettings
+from morl.feedback import Record
+from morl.fronts.settings import CandidateSettings, HeadSettings
 from morl.models.chat import EncodedRecord
 from morl.models.language_model import LanguageModel
 from morl.sampling import generate
@@ -32,9 +33,37 @@ class Sampled(NamedTuple):
     texts: tuple[str, ...]
 
     def encoded(self) -> EncodedRecord:
-        """Prompt and responses as one record; the assistant wrote every token."""
+        """Prompt and whole responses as a record; the assistant wrote every token."""
         own = tuple(np.ones(len(response), bool) for response in self.responses)
         return EncodedRecord(self.prompt, self.responses, own)
+
+
+def encode_candidates(
+    language_model: LanguageModel,
+    prompts: Sequence[Record],
+    sampled: Sequence[Sampled],
+    settings: HeadSettings,
+) -> list[EncodedRecord]:
+    """Candidates as heads with these settings read them: cut like what they learned.
+
+    A response may have been sampled further than any that the heads were fitted to, and
+    a prompt may be longer: of neither do heads see more than they did then.
+
+    Args:
+      language_model: Whose template the prompts are put in.
+      prompts: Records whose prompts were answered.
+      sampled: What was sampled for each.
+      settings: Where prompts and responses are cut.
+    """
+    return [
+        language_model.chat.encode_generated(
+            record.prompt,
+            one.responses,
+            max_tokens=settings.max_tokens,
+            response_tokens=settings.response_tokens,
+        )
+        for record, one in zip(prompts, sampled, strict=True)
+    ]
 
 
 def sample_candidates(

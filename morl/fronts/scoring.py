@@ -109,7 +109,7 @@ def score_candidates(
             present,
             composition.objectives,
             judged,
-            features.lengths.reshape(shape),
+            np.array([[len(row) for row in one.responses] for one in sampled]),
             seed,
             tuple("\n".join(m.content for m in record.prompt) for record in prompts),
             tuple(one.texts for one in sampled),

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Int32
 from tokenizers import Tokenizer
 
 from morl.errors import InputError
@@ -27,7 +27,12 @@ from morl.models.tokenizer import (
     without_added_tokens,
     write_folder,
 )
-from morl.models.truncation import Truncation, cut_response, without_oldest
+from morl.models.truncation import (
+    EncodedRecord,
+    TokenisedResponse,
+    Truncation,
+    cut_record,
+)
 from morl.models.turns import continuation, excerpt, own_turn
 from morl.types import Json
 
@@ -41,25 +46,6 @@ __all__ = [
     "save_chat_tokenizer",
     "train_chat_tokenizer",
 ]
-
-
-class EncodedRecord(NamedTuple):
-    """A prompt and its responses as tokens.
-
-    Attributes:
-      prompt: Tokens of the prompt, ending with the opening of an assistant turn.
-      responses: Tokens of each response, ending with its end-of-turn token.
-      own: For each response, which of its tokens the assistant wrote; tool turns and
-        the openings of later turns are not.
-      dropped_messages: How many of the prompt's messages were dropped to make room.
-      cut_prompt_tokens: How many tokens were then cut from the prompt's left.
-    """
-
-    prompt: Int32[np.ndarray, " p"]
-    responses: tuple[Int32[np.ndarray, " r"], ...]
-    own: tuple[Bool[np.ndarray, " r"], ...]
-    dropped_messages: int = 0
-    cut_prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,24 +143,49 @@ class ChatTokenizer:
         """
         truncation = Truncation(max_tokens, response_tokens)
         turns = _plain(prompt, "user")
-        places = [f"responses[{index}]" for index in range(len(responses))]
         encoded = [
-            self._encode_response(turns, _plain(response, "assistant"), tools, where)
-            for response, where in zip(responses, places, strict=True)
+            self._encode_response(
+                turns, _plain(response, "assistant"), tools, f"responses[{index}]"
+            )
+            for index, response in enumerate(responses)
         ]
-        cut = [
-            cut_response(tokens, own, truncation, where)
-            for (tokens, own), where in zip(encoded, places, strict=True)
-        ]
-        longest = max((len(tokens) for tokens, _ in cut), default=0)
-        fitted, dropped, lost = self._fit_prompt(turns, tools, max_tokens - longest)
-        return EncodedRecord(
-            fitted,
-            tuple(_array(tokens) for tokens, _ in cut),
-            tuple(np.asarray(own, bool) for _, own in cut),
-            dropped,
-            lost,
-        )
+        return self._within(truncation, turns, tools, encoded)
+
+    def encode_generated(
+        self,
+        prompt: str | Messages,
+        responses: Sequence[Int32[np.ndarray, " _"]],
+        *,
+        max_tokens: int,
+        response_tokens: int | None = None,
+        tools: Sequence[Json] = (),
+    ) -> EncodedRecord:
+        """A prompt with the tokens that were generated for it, cut as others are.
+
+        Args:
+          prompt: The turns that were answered; a string is one user message.
+          responses: The tokens of each answer, all of them the assistant's own.
+          max_tokens: See :class:`Truncation`.
+          response_tokens: See :class:`Truncation`.
+          tools: JSON schemas of the tools on offer.
+
+        Raises:
+          InputError: The template refuses the conversation, or a response does not fit.
+        """
+        encoded = [([*map(int, one)], [True] * len(one)) for one in responses]
+        truncation = Truncation(max_tokens, response_tokens)
+        return self._within(truncation, _plain(prompt, "user"), tools, encoded)
+
+    def _within(
+        self,
+        truncation: Truncation,
+        turns: list[dict[str, Any]],
+        tools: Sequence[Json],
+        responses: Sequence[TokenisedResponse],
+    ) -> EncodedRecord:
+        """Prompt and tokenised responses, within what the policy allows."""
+        encode = lambda kept: self.encode_prompt(kept, tools=tools)
+        return cut_record(truncation, turns, responses, encode, self.bos)
 
     def _render(self, disguised: Disguised, count: int, *, opens: bool) -> str:
         return self.template.render(
@@ -197,22 +208,6 @@ class ChatTokenizer:
             return _array(tokens)
         rest = next((i for i, t in enumerate(tokens) if t != self.bos), len(tokens))
         return _array([self.bos, *tokens[rest:]])
-
-    def _fit_prompt(
-        self, turns: list[dict[str, Any]], tools: Sequence[Json], room: int
-    ) -> tuple[Int32[np.ndarray, " p"], int, int]:
-        """The prompt in at most ``room`` tokens, and what was dropped and cut."""
-        kept, tokens = turns, self.encode_prompt(turns, tools=tools)
-        for shorter in without_oldest(turns):
-            if len(tokens) <= room:
-                break
-            kept, tokens = shorter, self.encode_prompt(shorter, tools=tools)
-        lost = max(len(tokens) - room, 0)
-        if lost:
-            tokens = tokens[lost:]
-            if self.bos is not None:
-                tokens[0] = self.bos
-        return tokens, len(turns) - len(kept), lost
 
     def _encode_response(
         self,

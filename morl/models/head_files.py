@@ -33,7 +33,7 @@ class HeadSet:
       fingerprint: SHA-256 of the backbone's weights.
       template_hash: SHA-256 of the chat template they were fitted under.
       truncation: Where prompts and responses were cut when they were fitted; what they
-        score is cut the same way.
+        score, written or sampled, is cut the same way.
     """
 
     objectives: Names

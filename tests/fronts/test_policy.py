@@ -12,8 +12,9 @@ from flax import nnx
 import morl
 from morl.errors import InputError
 from morl.feedback import Message
-from morl.fronts import CandidateSettings, Policy
-from morl.models import Transformer
+from morl.fronts import CandidateSettings, Policy, sample_candidates
+from morl.fronts.scoring import head_columns
+from morl.models import EncodedRecord, Transformer
 from morl.models.chat import train_chat_tokenizer
 from morl.models.config import TransformerConfig
 from morl.models.head_files import HeadSet, save_heads
@@ -24,6 +25,7 @@ from morl.models.language_model import (
     save_language_model,
 )
 from morl.models.truncation import Truncation
+from morl.training.features import extract_features
 
 OBJECTIVES = ("harmless", "helpful")
 PROMPTS = ("some words", (Message("system", "learn"), Message("user", "a word")), "to")
@@ -57,7 +59,8 @@ def test_a_policy_is_traced_in_the_units_of_its_own_answers(policy):
     front = morl.trace(reward, policy, weights=np.eye(2), resamples=10)
     assert front.objectives == ("helpful", "harmless")
     assert front.provenance.model == "tiny ffffffffffff"
-    assert front.provenance.sizes == {"prompts": 3, "candidates": 4}
+    sizes = front.provenance.sizes
+    assert (sizes["prompts"], sizes["candidates"]) == (3, 4)
     # The judge's units are centred on the answers to each prompt.
     np.testing.assert_allclose(front.base.rewards, 0, atol=1e-5)
 
@@ -95,6 +98,33 @@ def test_answers_are_kept_and_read_again(policy, tmp_path):
         first.responses == again.responses == policy.judged(reward).candidates.responses
     )
     np.testing.assert_array_equal(first.rewards, again.rewards)
+
+
+def test_heads_see_no_more_of_a_candidate_than_of_what_they_were_fitted_to(policy):
+    short = Truncation(24, 3)
+    cut = replace(
+        policy,
+        prompts=(*PROMPTS, "some words to learn " * 9),
+        selector=replace(policy.selector, truncation=short),
+        judge=replace(policy.judge, truncation=short),
+    )
+    found = cut.judged(reward)
+    assert found.candidates.lengths.max() == 6
+    asked = [policy.model.chat.encode_prompt(prompt) for prompt in cut.prompts]
+    assert any(len(tokens) > 24 for tokens in asked)
+    seen = []
+    for one in sample_candidates(policy.model, asked, policy.candidates):
+        responses = tuple(response[:3] for response in one.responses)
+        room = 24 - max(map(len, responses))
+        # A prompt with one turn of the user's gives way from its left.
+        prompt = one.prompt[max(len(one.prompt) - room, 0) :]
+        own = tuple(np.ones(len(response), bool) for response in responses)
+        seen.append(EncodedRecord(prompt, responses, own))
+    features = extract_features(policy.model, seen, layers=(1, 2))
+    raw = head_columns(policy.selector, features, (4, 4))
+    place = found.composition.names.index("helpful")
+    expected = raw[..., policy.selector.objectives.index("helpful")]
+    np.testing.assert_allclose(found.raw[..., place], expected, atol=1e-5)
 
 
 def test_the_selector_cannot_judge(policy):

@@ -4,6 +4,7 @@ import itertools
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -362,6 +363,16 @@ def test_a_response_that_fills_the_limit_is_refused_unless_it_may_be_cut(chat):
     ]
     assert END not in record.responses[1]
     assert record.own[1].tolist() == [True] * 8
+
+
+@pytest.mark.parametrize(("most", "limit"), [(999, None), (60, 8), (24, 6)])
+def test_what_was_generated_is_cut_like_what_was_written(chat, most, limit):
+    texts = ["ok", "to be or not " * 5]
+    whole = chat.encode_responses(LONG, texts, max_tokens=999)
+    cut = {"max_tokens": most, "response_tokens": limit}
+    generated = chat.encode_generated(LONG, whole.responses, **cut)
+    written = chat.encode_responses(LONG, texts, **cut)
+    jax.tree.map(np.testing.assert_array_equal, generated, written)
 
 
 @pytest.mark.parametrize("limits", [(0, None), (-1, None), (5, 0), (5, 5)])
