@@ -55,6 +55,24 @@ def test_imports_point_down():
             assert there == here or RANK[there] < RANK[here], f"{path} imports {there}"
 
 
+def test_the_picture_shows_every_room_above_those_that_it_imports():
+    page = (ROOT.parent / "docs" / "architecture.md").read_text()
+    floors = [
+        [name.strip() for name in line.split("|")[1:-1]]
+        for line in page.partition("A room rests on those below")[2].splitlines()
+        if line.startswith("|") and "`" not in line
+    ]
+    floors = floors[: [floor[0] for floor in floors].index("errors") + 1]
+    height = {room: -place for place, floor in enumerate(floors) for room in floor}
+    assert height.keys() == set(ROOMS)
+    for path in ROOT.rglob("*.py"):
+        here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if here == "__init__":
+            continue
+        for there in imported_rooms(path):
+            assert there == here or height[there] < height[here], f"{path}: {there}"
+
+
 def test_importing_morl_loads_no_plotting():
     import subprocess
     import sys
