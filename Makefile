@@ -40,9 +40,9 @@ format: $(STAMP)  ## Format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP)  ## The HTML documentation, in docs/_build
+docs: $(STAMP)  ## The HTML documentation, in docs/_build/html
 	$(BIN)/pip install -q -e '.[docs]'
-	$(BIN)/sphinx-build -W -q docs docs/_build
+	$(BIN)/sphinx-build -W -q docs docs/_build/html
 
 peers: $(PEERS)/.installed  ## .venv-peers: torch and transformers, which tests and benchmarks compare with (Python 3.11)
 
