@@ -2,7 +2,7 @@
 
 from morl.fronts.assemble import assemble_front, weightings
 from morl.fronts.candidates import Candidates, text_candidates
-from morl.fronts.fitting import Fitted, fit_pool
+from morl.fronts.fitting import Fitted, fit_pool, fit_whole
 from morl.fronts.policy import Policy
 from morl.fronts.pool import Pool, balanced_prompts, make_pool
 from morl.fronts.sampling import Sampled, sample_candidates
@@ -22,6 +22,7 @@ __all__ = [
     "assemble_front",
     "balanced_prompts",
     "fit_pool",
+    "fit_whole",
     "make_pool",
     "sample_candidates",
     "sweep",
