@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from morl.errors import InputError
 from morl.feedback import Message, Record
+from morl.fronts.fitting import fit_whole
 from morl.fronts.pipeline import (
     Run,
     RunSettings,
@@ -102,7 +103,9 @@ def run_quickstart(
         noise=settings.noise,
         num_responses=settings.compared,
     )
-    heads = fit_stage(run, model, records, world.objectives, settings.run.heads)
+    heads = fit_stage(
+        run, model, records, world.objectives, settings.run.heads, fit=fit_whole
+    )
     prompts = held_out_prompts(world, settings.run.candidates)
     sampled, features = sample_stage(
         run, model, prompts, settings.run.candidates, settings.run.heads

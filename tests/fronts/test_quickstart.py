@@ -84,8 +84,9 @@ def test_a_run_leaves_its_record(finished):
     assert front["objectives"] == ["helpful", "harmless", "honest"]
     # A model this small may write nothing that gold rewards tell apart.
     assert set(front["exact"]["share_closed"]) <= {"best-of-n", "tilt beta=0.5"}
-    for heads in ("heads", "selector", "judge"):
-        assert (folder / heads / "heads.json").exists()
+    assert (folder / "heads" / "heads.json").exists()
+    # Gold rewards judge: no part of the feedback is kept back for a judge of heads.
+    assert not (folder / "judge").exists()
     assert json.loads((folder / "metrics.json").read_text())["heads"]
     assert len((folder / "candidates.jsonl").read_text().splitlines()) == 6
 
