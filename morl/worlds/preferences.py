@@ -236,9 +236,7 @@ class PreferenceWorld:
             for number, (prompt, texts) in enumerate(drawn)
         ]
 
-    def _responses(
-        self, count: int, rng: np.random.Generator
-    ) -> tuple[str, list[str]]:
+    def _responses(self, count: int, rng: np.random.Generator) -> tuple[str, list[str]]:
         topics = list(self.bank.topics.values())
         patterns = self.bank.wordings["train"]
         topic = topics[rng.integers(len(topics))]
