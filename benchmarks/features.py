@@ -39,6 +39,7 @@ class Settings:
       rounds: Rounds; each runs both sides.
       cores: Cores and threads of each side.
       seed: Seed of the tokens.
+      compile: Have torch.compile make the peer's hidden states, which takes it minutes.
     """
 
     model: Path | None = None
@@ -48,6 +49,7 @@ class Settings:
     rounds: int = 7
     cores: int = 2
     seed: int = 0
+    compile: bool = False
 
 
 def random_records(
@@ -126,10 +128,13 @@ def main() -> None:
     with running(torch_command()) as peer:
         versions = peer.ask("threads", {"count": settings.cores})["versions"]
         peer.ask("load", {"folder": str(folder)})
+        if settings.compile:
+            peer.ask("compile", {})
+        mode = " beside torch.compile" if settings.compile else ""
         shape = f"{settings.pairs} pairs {half}+{quarter}+{quarter}"
         cases = [
-            compared(f"{settings.rows}x{settings.length}", model, peer, single),
-            compared(f"{shape} shared-prompt", model, peer, pairs),
+            compared(f"{settings.rows}x{settings.length}{mode}", model, peer, single),
+            compared(f"{shape} shared-prompt{mode}", model, peer, pairs),
         ]
         run("features", cases, settings.rounds, versions)
 

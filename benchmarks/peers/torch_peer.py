@@ -26,6 +26,7 @@ class Server:
     def __init__(self) -> None:
         """Nothing is loaded."""
         self.model: Any = None
+        self.encoder: Any = None
         self.linears: tuple[torch.Tensor, list[torch.nn.Linear]] | None = None
 
     def threads(self, count: int) -> Answer:
@@ -46,7 +47,13 @@ class Server:
         # A stop token would end rows early: the two sides would differ in work.
         self.model.generation_config.eos_token_id = None
         self.model.generation_config.pad_token_id = 0
+        self.encoder = self.model.model
         return {"loaded": folder}
+
+    def compile(self) -> Answer:
+        """Has torch.compile make the hidden states; takes minutes at the first run."""
+        self.encoder = torch.compile(self.model.model)
+        return {"compiled": True}
 
     def features(self, batches: list[dict[str, list]]) -> Answer:
         """Last and mean hidden state of each row's tokens from ``first`` to its end.
@@ -69,7 +76,7 @@ class Server:
         places = torch.arange(tokens.shape[1])[None]
         real = places < end[:, None]
         mask = None if bool(real.all()) else real.long()
-        hidden = self.model.model(tokens, mask, use_cache=False).last_hidden_state
+        hidden = self.encoder(tokens, mask, use_cache=False).last_hidden_state
         last = hidden[torch.arange(len(tokens)), end - 1]
         own = (real & (places >= first[:, None])).to(hidden.dtype)
         mean = torch.einsum("bt,btd->bd", own, hidden) / own.sum(1, keepdim=True)
@@ -133,6 +140,7 @@ def serve() -> None:
     commands: dict[str, Callable[..., Answer]] = {
         "threads": server.threads,
         "load": server.load,
+        "compile": server.compile,
         "features": server.features,
         "generate": server.generate,
         "linears_ready": server.linears_ready,
