@@ -159,7 +159,7 @@ def report(benchmark: str, rows: Sequence[Row], of_peer: Mapping[str, str]) -> N
             f"{row.quartiles[0]:.3f} to {row.quartiles[1]:.3f}",
             row.agreement,
         )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     cases = [
         {
             "case": row.case.name,
