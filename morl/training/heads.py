@@ -1,6 +1,6 @@
 """The fit of linear reward heads on frozen features, all objectives at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int
 
 from morl.losses import binary_cross_entropy, margin_bradley_terry
@@ -17,7 +18,7 @@ from morl.training.features import Progress
 
 NUM_STEPS = 80
 TOLERANCE = 3e-6  # norm of a head's gradient, in nats a standardised weight
-L2_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
+L2_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
 
 
 class HeadData(NamedTuple):
@@ -73,7 +74,12 @@ def head_loss(
     Returns:
       ``[k]`` sums and weights.
     """
-    rewards = head_rewards(head, data.features)
+    return _loss_of(head_rewards(head, data.features), data, margin)
+
+
+def _loss_of(
+    rewards: Float[Array, "r k"], data: HeadData, margin: float | Float[Array, ""]
+) -> WeightedSum:
     pair_loss = partial(margin_bradley_terry, scale=margin)
     pairs = jax.vmap(pair_loss, in_axes=(1, 1, None, 1))(
         rewards[data.better], rewards[data.worse], data.strength, data.pair_mask
@@ -120,16 +126,18 @@ def fit_heads(
     anywhere = jnp.any(used, axis=1)[:, None]
     # Centred before anything is squared: states have means far from zero.
     origin = masked_mean(data.features, anywhere, axis=0)
-    centred = data._replace(features=data.features - origin[None])
+    centred = _both_ways(data.features - origin[None])
     size = jnp.max(jnp.where(anywhere, jnp.abs(data.features), 0), axis=0)
-    centre, scale = _moments(centred.features, used, size)
+    centre, scale = _moments(centred.rows, used, size)
 
     def unscaled(head: LinearHead) -> LinearHead:
         weight = head.weight / scale
         return LinearHead(weight, head.bias - jnp.sum(centre * weight, axis=0))
 
     def losses(head: LinearHead) -> Float[Array, " k"]:
-        return head_loss(unscaled(head), centred, margin=margin).mean
+        weight, bias = unscaled(head)
+        rewards = _narrow_product(centred, weight) + bias[None]
+        return _loss_of(rewards, data, margin).mean
 
     def objective(head: LinearHead) -> Float[Array, ""]:
         penalty = l2 * jnp.sum(jnp.square(head.weight), axis=0)
@@ -139,6 +147,49 @@ def fit_heads(
     residual = jnp.linalg.norm(jax.grad(objective)(head).weight, axis=0)
     weight, bias = unscaled(head)
     return HeadFit(LinearHead(weight, bias - origin @ weight), residual, losses(head))
+
+
+class _BothWays(NamedTuple):
+    """A matrix, and its transpose moved in memory.
+
+    A product with a narrow matrix takes a CPU a quarter of the time where the long axis
+    of this one is the outer one, and L-BFGS takes one product each way a step.
+    """
+
+    rows: Float[Array, "r d"]
+    columns: Float[Array, "d r"]
+
+
+def _both_ways(rows: Float[Array, "r d"]) -> _BothWays:
+    rows_first = Layout(major_to_minor=(0, 1))
+    columns = jax.lax.optimization_barrier(rows).T
+    return _BothWays(
+        with_layout_constraint(rows, rows_first),
+        with_layout_constraint(columns, rows_first),
+    )
+
+
+@jax.custom_vjp
+def _narrow_product(
+    features: _BothWays, weight: Float[Array, "d k"]
+) -> Float[Array, "r k"]:
+    """``features @ weight``, differentiable in the weight alone."""
+    return features.rows @ weight
+
+
+def _narrow_product_forward(
+    features: _BothWays, weight: Float[Array, "d k"]
+) -> tuple[Float[Array, "r k"], _BothWays]:
+    return _narrow_product(features, weight), features
+
+
+def _narrow_product_backward(
+    features: _BothWays, slope: Float[Array, "r k"]
+) -> tuple[None, Float[Array, "d k"]]:
+    return None, features.columns @ slope
+
+
+_narrow_product.defvjp(_narrow_product_forward, _narrow_product_backward)
 
 
 def _used(data: HeadData) -> Bool[Array, "r k"]:
@@ -201,7 +252,8 @@ class CrossValidation(NamedTuple):
         that did not see the pair's fold.
       logits: ``[s, k]`` reward of each labelled response, likewise.
       l2: ``[k]`` penalty of the lowest out-of-fold loss.
-      losses: ``[penalties, k]`` out-of-fold loss.
+      losses: ``[penalties, k]`` out-of-fold loss, from the largest penalty down to the
+        last that was tried.
       residual: Largest gradient norm that any fit was left with.
     """
 
@@ -224,8 +276,11 @@ def cross_validate(
 ) -> CrossValidation:
     """Fits every fold at every penalty, and reads each pair by heads that missed it.
 
-    The penalty is chosen on the same folds that are read: one number out of a handful
-    an objective, so the optimism is small beside the interval, but it is not zero.
+    Penalties are tried from the largest down, until one gives no objective a lower
+    out-of-fold loss than those before it: the loss falls and then rises along them, and
+    fits at small penalties take longest. The penalty is chosen on the same folds that
+    are read: one number out of a handful an objective, so the optimism is small beside
+    the interval, but it is not zero.
 
     Args:
       data: Pairs and labels.
@@ -239,31 +294,92 @@ def cross_validate(
     Returns:
       Readings at the chosen penalty, and the losses that chose it.
     """
-    (num_pairs, num_objectives), num_labels = data.pair_mask.shape, len(data.labels)
-    margins = np.zeros((len(grid), num_pairs, num_objectives), np.float32)
-    logits = np.zeros((len(grid), num_labels, num_objectives), np.float32)
-    missed: list[list[WeightedSum]] = [[] for _ in grid]
-    residual = 0.0
-    for fold in range(num_folds):
-        seen = _masked(data, pair_folds != fold, label_folds != fold)
-        unseen = _masked(data, pair_folds == fold, label_folds == fold)
-        for index, penalty in enumerate(grid):
-            fit = fit_heads(seen, jnp.full(num_objectives, penalty), margin=margin)
-            missed[index].append(head_loss(fit.head, unseen, margin=margin))
-            residual = max(residual, float(jnp.max(fit.residual)))
-            read = np.asarray(head_rewards(fit.head, data.features))
-            gap = read[data.better] - read[data.worse]
-            margins[index, pair_folds == fold] = gap[pair_folds == fold]
-            alone = read[data.labelled]
-            logits[index, label_folds == fold] = alone[label_folds == fold]
+    num_objectives = data.pair_mask.shape[1]
+    folds = [
+        _Fold(
+            _masked(data, pair_folds != fold, label_folds != fold),
+            _masked(data, pair_folds == fold, label_folds == fold),
+            pair_folds == fold,
+            label_folds == fold,
+        )
+        for fold in range(num_folds)
+    ]
+    total = num_folds * len(grid)
+    tried: list[_Readings] = []
+    for penalty in sorted(grid, reverse=True):
+        l2 = jnp.full(num_objectives, penalty, jnp.float32)
+        found = []
+        for fold in folds:
+            fit = fit_heads(fold.seen, l2, margin=margin)
+            found.append(jax.tree.map(np.asarray, _read(fit, fold.unseen, margin)))
             if progress is not None:
-                progress(fold * len(grid) + index + 1, num_folds * len(grid))
-    losses = np.stack([_total(sums).mean for sums in missed])
+                progress(len(tried) * num_folds + len(found), total)
+        tried.append(_gathered(found, folds))
+        losses = np.stack([each.missed.mean for each in tried])
+        if len(tried) > 1 and not np.any(losses[-1] < np.min(losses[:-1], axis=0)):
+            break
+    if progress is not None and len(tried) < len(grid):
+        progress(total, total)
     best = np.argmin(losses, axis=0)
-    choose = lambda readings: np.take_along_axis(readings, best[None, None], axis=0)[0]
+    choose = lambda readings: np.take_along_axis(
+        np.stack(readings), best[None, None], axis=0
+    )[0]
     return CrossValidation(
-        choose(margins), choose(logits), np.asarray(grid)[best], losses, residual
+        choose([each.margins for each in tried]),
+        choose([each.logits for each in tried]),
+        np.array(sorted(grid, reverse=True))[best],
+        losses,
+        max(float(np.max(each.residual)) for each in tried),
     )
+
+
+class _Fold(NamedTuple):
+    """Data of the other folds and of this one, and which pairs and labels are in it."""
+
+    seen: HeadData
+    unseen: HeadData
+    pairs: Bool[np.ndarray, " p"]
+    labels: Bool[np.ndarray, " s"]
+
+
+class _Readings(NamedTuple):
+    """What fitted heads make of pairs and labels.
+
+    Attributes:
+      margins: Reward of each pair's better response less that of the worse.
+      logits: Reward of each labelled response.
+      missed: Loss on what the heads did not see.
+      residual: What the fit is left with.
+    """
+
+    margins: Float[Array, "p k"]
+    logits: Float[Array, "s k"]
+    missed: WeightedSum
+    residual: Float[Array, " k"]
+
+
+@jax.jit
+def _read(
+    fit: HeadFit, unseen: HeadData, margin: float | Float[Array, ""]
+) -> _Readings:
+    read = head_rewards(fit.head, unseen.features)
+    return _Readings(
+        read[unseen.better] - read[unseen.worse],
+        read[unseen.labelled],
+        head_loss(fit.head, unseen, margin=margin),
+        fit.residual,
+    )
+
+
+def _gathered(found: Sequence[_Readings], folds: Sequence[_Fold]) -> _Readings:
+    """The readings of each fold by the heads that missed it, as one."""
+    margins, logits = np.zeros_like(found[0].margins), np.zeros_like(found[0].logits)
+    for each, fold in zip(found, folds, strict=True):
+        margins[fold.pairs] = each.margins[fold.pairs]
+        logits[fold.labels] = each.logits[fold.labels]
+    missed = jax.tree.map(lambda *parts: sum(parts), *(each.missed for each in found))
+    residual = np.max([each.residual for each in found], axis=0)
+    return _Readings(margins, logits, missed, residual)
 
 
 def _masked(
@@ -273,7 +389,3 @@ def _masked(
         pair_mask=data.pair_mask & pairs[:, None],
         label_mask=data.label_mask & labels[:, None],
     )
-
-
-def _total(sums: list[WeightedSum]) -> WeightedSum:
-    return jax.tree.map(lambda *parts: np.sum(np.stack(parts), axis=0), *sums)

@@ -132,3 +132,19 @@ def test_readings_are_out_of_fold(key):
     # Heads that had seen their pairs would order nearly all of this noise.
     assert (own > 0).mean() == pytest.approx(0.5, abs=0.12)
     assert found.losses.shape == (2, 3)
+
+
+def test_the_path_of_penalties_ends_behind_the_best(key):
+    data = make_data(key)
+    noise = jax.random.normal(key, data.features.shape)
+    data = data._replace(features=data.features + noise)
+    folds = np.arange(len(data.better)) % 4, np.arange(len(data.labels)) % 4
+    grid = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    found = cross_validate(data, *folds, num_folds=4, grid=grid)
+    assert 2 < len(found.losses) < len(grid)
+    alone = [
+        cross_validate(data, *folds, num_folds=4, grid=(penalty,)).losses[0]
+        for penalty in grid
+    ]
+    np.testing.assert_array_equal(found.l2, np.array(grid)[np.argmin(alone, axis=0)])
+    assert np.unique(found.l2).size > 1
