@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from morl.cli.responses import Answers
 from morl.feedback import Record
 from morl.fronts.fitting import encode_records, read_features, reading_settings
-from morl.fronts.sampling import sample_candidates
+from morl.fronts.sampling import encode_candidates, sample_candidates
 from morl.fronts.settings import CandidateSettings, HeadSettings
 from morl.models.chat import EncodedRecord
 from morl.models.head_files import HeadSet
@@ -44,22 +44,6 @@ class Backbone(NamedTuple):
         return reading_settings(self.heads)
 
 
-class Sampling(NamedTuple):
-    """Responses that calibrated rewards are centred on.
-
-    Attributes:
-      number: How many the model samples for every prompt; with 0 rewards are centred on
-        the responses given.
-      seed: Of the sampling.
-    """
-
-    number: int = 0
-    seed: int = 0
-
-
-GIVEN = Sampling()
-
-
 class Calibrated(NamedTuple):
     """Rewards ``[n, k]`` in the units that the composition's methods take.
 
@@ -81,7 +65,7 @@ def explain_answers(
     backbone: Backbone | None,
     *,
     weights: Sequence[float] = (),
-    sampling: Sampling = GIVEN,
+    sampling: CandidateSettings | None = None,
 ) -> tuple[Explanation, list[str]]:
     """Scores all responses and takes their utilities apart.
 
@@ -91,7 +75,8 @@ def explain_answers(
       answers: Responses, those to one prompt together.
       backbone: Where ``headed`` come from.
       weights: Replace the coefficients of the objectives.
-      sampling: What calibrated rewards are centred on.
+      sampling: How the model samples the responses to every prompt that calibrated
+        rewards are centred on; None to centre them on the responses given.
 
     Returns:
       The explanation of all responses in their order, and what to know of each.
@@ -179,7 +164,7 @@ def _read(
 
 
 def _units(
-    sampling: Sampling,
+    sampling: CandidateSettings | None,
     composition: Composition,
     headed: tuple[str, ...],
     answers: Sequence[Answers],
@@ -196,9 +181,13 @@ def _units(
     for each, rows in zip(answers, places(answers), strict=True):
         here = slice(rows.start, rows.stop)
         reference = scores.rewards[here], scores.present[here]
-        if sampling.number and backbone is not None:
+        if sampling is not None and backbone is not None:
             reference = _sampled(sampling, composition, headed, each.record, backbone)
-            note = f"centred on {sampling.number} responses sampled from the model"
+            note = (
+                f"centred on {sampling.num_samples} responses sampled from the model "
+                f"(temperature {sampling.temperature:g}, at most "
+                f"{sampling.max_new_tokens} tokens)"
+            )
         elif len(rows) > 1:
             note = f"centred on these {len(rows)} responses, as if the model wrote them"
         else:
@@ -214,25 +203,31 @@ def _units(
 
 
 def _sampled(
-    sampling: Sampling,
+    sampling: CandidateSettings,
     composition: Composition,
     headed: tuple[str, ...],
     record: Record,
     backbone: Backbone,
 ) -> tuple[Float[np.ndarray, "n k"], Bool[np.ndarray, "n k"]]:
     """Raw rewards of responses that the reference policy writes to a prompt."""
-    settings = CandidateSettings(num_samples=sampling.number, seed=sampling.seed)
-    prompt = backbone.model.chat.encode_prompt(record.prompt)
-    (sampled,) = sample_candidates(backbone.model, [prompt], settings)
-    batch = text_batch([record.prompt] * sampling.number, sampled.texts)
-    encoded = sampled.encoded()
-    rows = [
+    model, settings = backbone.model, backbone.settings
+    sampled = sample_candidates(
+        model, [model.chat.encode_prompt(record.prompt)], sampling
+    )
+    texts = sampled[0].texts
+    batch = text_batch([record.prompt] * len(texts), texts)
+    whole = _with_tokens(batch, _one_each(sampled[0].encoded()))
+    (cut,) = encode_candidates(model, [record], sampled, settings)
+    scores = score_sources(composition, *_read(whole, headed, _one_each(cut), backbone))
+    return scores.rewards, scores.present
+
+
+def _one_each(encoded: EncodedRecord) -> list[EncodedRecord]:
+    """A record a response: what is measured of them has one row each."""
+    return [
         EncodedRecord(encoded.prompt, (response,), (own,))
         for response, own in zip(encoded.responses, encoded.own, strict=True)
     ]
-    whole = _with_tokens(batch, rows)
-    scores = score_sources(composition, *_read(whole, headed, rows, backbone))
-    return scores.rewards, scores.present
 
 
 def _reason(settings: HeadSettings, seen: EncodedRecord, whole: EncodedRecord) -> str:

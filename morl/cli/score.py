@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +13,17 @@ from rich.text import Text
 
 from morl.cli.arguments import as_yaml, parse
 from morl.cli.console import OUT
-from morl.cli.explained import Backbone, Sampling, explain_answers, places
+from morl.cli.explained import Backbone, explain_answers, places
 from morl.cli.responses import Answers, read_answers
 from morl.cli.sources import open_model
-from morl.cli.specification import open_heads, read_composition, run_heads
+from morl.cli.specification import (
+    open_heads,
+    read_composition,
+    run_heads,
+    run_sampling,
+)
 from morl.errors import InputError
+from morl.fronts.settings import CandidateSettings
 from morl.models.fetch import default_cache
 from morl.rewards import Composition, Explanation, UncalibratedWarning
 from morl.rewards.consistency import compared_across_prompts, uncalibrated
@@ -51,7 +57,8 @@ class ScoreConfig:
       weights: Coefficients of the objectives, in place of the composition's own.
       step: Where schedules are read.
       reference: Responses that the model samples for every prompt, to centre calibrated
-        rewards on; with 0 they are centred on the responses given to the prompt.
+        rewards on, as the run sampled its own; with 0 they are centred on the responses
+        given to the prompt.
       seed: Seed of these samples.
       json: Print JSON Lines, one prompt a line, in place of tables.
       out: Folder that scores.jsonl is written to; nothing is written without it.
@@ -97,7 +104,7 @@ def score(argv: Sequence[str]) -> None:
         answers,
         backbone,
         weights=config.weights,
-        sampling=Sampling(config.reference, config.seed),
+        sampling=_sampling(config),
     )
     lines = json_lines(explanation, answers, notes)
     if config.json:
@@ -199,6 +206,15 @@ def _warn_of_heads(composition: Composition, headed: tuple[str, ...]) -> None:
     )
     if undeclared:
         warnings.warn(uncalibrated(undeclared), UncalibratedWarning, stacklevel=2)
+
+
+def _sampling(config: ScoreConfig) -> CandidateSettings | None:
+    """How responses to centre on are sampled; None where none are asked for."""
+    if not config.reference:
+        return None
+    return replace(
+        run_sampling(config.spec), num_samples=config.reference, seed=config.seed
+    )
 
 
 def _reads_tokens(source: Any) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from morl.cli.config import read_text
+from morl.cli.config import read_text, settings_from
 from morl.cli.sources import open_model
 from morl.errors import InputError
-from morl.fronts.pipeline import COMPOSITION, FRONT, HEADS
+from morl.fronts.pipeline import COMPOSITION, FRONT, HEADS, SETTINGS, RunSettings
 from morl.fronts.quickstart import MODEL
+from morl.fronts.settings import CandidateSettings
 from morl.models.head_files import MANIFEST, HeadSet, load_heads
 from morl.models.hugging_face import weight_files
 from morl.models.language_model import LanguageModel
@@ -51,6 +52,18 @@ def run_heads(spec: Path) -> Path | None:
     """The heads of a finished run; None where the specification is a file."""
     folder = spec / HEADS
     return folder if (folder / MANIFEST).is_file() else None
+
+
+def run_sampling(spec: Path) -> CandidateSettings:
+    """How a finished run sampled; the defaults where the specification is a file.
+
+    Raises:
+      InputError: The run's settings are damaged.
+    """
+    path = spec / SETTINGS
+    if not path.is_file():
+        return CandidateSettings()
+    return settings_from(RunSettings, read_json(path), str(path)).candidates
 
 
 def open_heads(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -35,6 +35,7 @@ METRICS = "metrics.json"
 FRONT = "front.json"
 COMPOSITION = "composition.yaml"
 CANDIDATES = "candidates.jsonl"
+SETTINGS = "settings.json"
 
 
 @runtime_checkable
@@ -319,15 +320,16 @@ def trace_stage(
         traced = Traced(
             front, scored.composition, scored.candidates, heads.evaluation, examples
         )
-        _write(run.out, traced)
+        _write(run.out, traced, settings)
         volume = front.hypervolume[BEST_OF_N].value
         stage.remark = f"{len(front.points)} points, hypervolume {volume:.3g}"
     return traced
 
 
-def _write(out: Path, traced: Traced) -> None:
+def _write(out: Path, traced: Traced, settings: RunSettings) -> None:
     """Leaves the front, and what it was made from."""
     write_front(out / FRONT, traced.front)
+    write_json(out / SETTINGS, asdict(settings))
     write_text(out / COMPOSITION, traced.composition.to_yaml())
     write_text(out / CANDIDATES, candidate_lines(traced.candidates))
 

@@ -1,12 +1,15 @@
 import json
 import shutil
 import warnings
+from dataclasses import asdict
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from morl.feedback import Labels, Message, Record, plain_record, write_jsonl
+from morl.fronts.pipeline import RunSettings
+from morl.fronts.settings import CandidateSettings
 from morl.models.head_files import load_heads
 from morl.models.language_model import load_language_model
 from morl.rewards import calibrate, objective, objectives, percentile, rules, transforms
@@ -370,6 +373,22 @@ def test_a_lone_response_is_centred_on_samples_of_the_model(command, run_folder)
     values = [parts(f["responses"][0])["helpful"]["calibrated"] for f in (first, other)]
     assert None not in values
     assert values[0] != values[1]
+
+
+def test_samples_are_drawn_as_the_run_drew_its_own(command, refused, run_folder):
+    argv = ["score", run_folder, "--prompt", "q", "--text", "some words", "--json"]
+    argv += ["--reference", "2"]
+    (plain,) = rows(command(*argv))
+    settings = asdict(RunSettings(candidates=CandidateSettings(max_new_tokens=2)))
+    (run_folder / "settings.json").write_text(json.dumps(settings))
+    (short,) = rows(command(*argv))
+    assert "at most 2 tokens" in short["note"]
+    values = [parts(f["responses"][0])["helpful"]["calibrated"] for f in (plain, short)]
+    assert values[0] != values[1]
+    settings["candidates"]["max_new_tokens"] = "few"
+    (run_folder / "settings.json").write_text(json.dumps(settings))
+    said = refused(*argv)
+    assert "settings.json: candidates: max_new_tokens: found 'few'" in said
 
 
 @pytest.mark.parametrize("flags", [["--reference", "1"], ["--reference", "-2"]])
