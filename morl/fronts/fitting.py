@@ -18,8 +18,9 @@ from morl.models.head_files import HeadSet
 from morl.models.heads import LinearHead, Reading
 from morl.models.language_model import LanguageModel
 from morl.models.truncation import Truncation
+from morl.training.cross_validation import CrossValidation, cross_validate
 from morl.training.features import Features, Progress, extract_features
-from morl.training.heads import CrossValidation, HeadData, cross_validate, fit_heads
+from morl.training.heads import HeadData, fit_heads
 
 
 class Parts(NamedTuple):

@@ -1,5 +1,6 @@
 """Features, the fit of heads, and the training of a small language model."""
 
+from morl.training.cross_validation import CrossValidation, cross_validate
 from morl.training.features import (
     Features,
     PackedBatch,
@@ -7,14 +8,7 @@ from morl.training.features import (
     pack,
     pooled_states,
 )
-from morl.training.heads import (
-    CrossValidation,
-    HeadData,
-    HeadFit,
-    cross_validate,
-    fit_heads,
-    head_loss,
-)
+from morl.training.heads import HeadData, HeadFit, fit_heads, head_loss
 
 __all__ = [
     "CrossValidation",

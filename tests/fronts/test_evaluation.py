@@ -10,8 +10,8 @@ from morl.fronts.fitting import Fitted
 from morl.models.head_files import HeadSet
 from morl.models.heads import LinearHead, Reading
 from morl.models.truncation import Truncation
+from morl.training.cross_validation import CrossValidation
 from morl.training.features import Features
-from morl.training.heads import CrossValidation
 
 NAMES = ("helpful", "harmless")
 NUM_RECORDS = 80

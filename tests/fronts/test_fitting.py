@@ -14,8 +14,8 @@ from morl.models import Transformer
 from morl.models.chat import train_chat_tokenizer
 from morl.models.config import TransformerConfig
 from morl.models.language_model import LanguageModel
+from morl.training.cross_validation import L2_GRID
 from morl.training.features import Features
-from morl.training.heads import L2_GRID
 
 NUM_RECORDS, WIDTH = 160, 12
 SETTINGS = HeadSettings(folds=2, pooling="last")
