@@ -182,7 +182,7 @@ def report(benchmark: str, rows: Sequence[Row], of_peer: Mapping[str, str]) -> N
 def run(
     benchmark: str, cases: Iterable[Case], rounds: int, of_peer: Mapping[str, str]
 ) -> None:
-    """Measures case by case, saying on stderr which one is running, and reports.
+    """Measures case by case, saying on stderr how it goes, and reports.
 
     Raises:
       InputError: There are too few rounds for a median.
@@ -194,7 +194,14 @@ def run(
     rows = []
     for case in cases:
         print(f"{benchmark}: {case.name} ...", file=sys.stderr, flush=True)
-        rows.append(measure(case, rounds))
+        row = measure(case, rounds)
+        print(
+            f"  ours {row.ours:,.1f}, peer {row.peer:,.1f} {case.unit}, "
+            f"ratio {row.ratio:.3f}",
+            file=sys.stderr,
+            flush=True,
+        )
+        rows.append(row)
     report(benchmark, rows, of_peer)
 
 

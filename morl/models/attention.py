@@ -24,13 +24,6 @@ class Rotary(NamedTuple):
     sin: Float[Array, "f n"]
 
 
-class KeyValues(NamedTuple):
-    """Rotated keys, and values, of one layer."""
-
-    keys: Float[Array, "b k s c"]
-    values: Float[Array, "b k c s"]
-
-
 class Heads(NamedTuple):
     """Rotated queries and keys, and values, of one layer.
 
@@ -189,57 +182,12 @@ def attend(
     for part, bias in zip(chunks, biases, strict=True):
         queries = rearrange(heads.queries[..., part], "b k c g t -> b k c (g t)")
         keys, values = heads.keys[:, :, : part.stop], heads.values[..., : part.stop]
-        flat = gather(queries, KeyValues(keys, values), bias).divided()
+        scores = jnp.matmul(keys, queries, preferred_element_type=jnp.float32)
+        scores = scores + bias[:, None]
+        peak = jax.lax.stop_gradient(jnp.max(scores, axis=2, keepdims=True))
+        shares = jnp.exp(scores - peak)
+        narrow = shares.astype(values.dtype)
+        flat = jnp.matmul(values, narrow, preferred_element_type=jnp.float32)
+        flat = flat / jnp.sum(shares, axis=2, keepdims=True)
         mixed.append(flat.reshape(heads.queries[..., part].shape))
     return jnp.concatenate(mixed, axis=-1).astype(heads.values.dtype)
-
-
-class Gathered(NamedTuple):
-    """Attention over some keys, not yet divided: parts over other keys can be added.
-
-    Attributes:
-      mixed: Sum of the values, each times the exponential of its score less the peak.
-      total: Sum of these exponentials.
-      peak: The largest score.
-    """
-
-    mixed: Float[Array, "b k c q"]
-    total: Float[Array, "b k 1 q"]
-    peak: Float[Array, "b k 1 q"]
-
-    def divided(self) -> Float[Array, "b k c q"]:
-        """The softmax average of the values, in float32."""
-        return self.mixed / self.total
-
-    def added(self, other: "Gathered") -> "Gathered":
-        """Attention over the keys of both.
-
-        References:
-          Milakov and Gimelshein, online softmax (arXiv:1805.02867), equation 4.
-        """
-        peak = jnp.maximum(self.peak, other.peak)
-        mine, theirs = jnp.exp(self.peak - peak), jnp.exp(other.peak - peak)
-        return Gathered(
-            self.mixed * mine + other.mixed * theirs,
-            self.total * mine + other.total * theirs,
-            peak,
-        )
-
-
-def gather(
-    queries: Float[Array, "b k c q"], context: KeyValues, bias: Float[Array, "_ s q"]
-) -> Gathered:
-    """Attention of queries over keys, the division left open.
-
-    Args:
-      queries: All that share a key head, of any number of tokens and heads.
-      context: Keys and values.
-      bias: Zero where a query may see a key, a finite floor where not.
-    """
-    scores = jnp.matmul(context.keys, queries, preferred_element_type=jnp.float32)
-    scores = scores + bias[:, None]
-    peak = jax.lax.stop_gradient(jnp.max(scores, axis=2, keepdims=True))
-    shares = jnp.exp(scores - peak)
-    narrow = shares.astype(context.values.dtype)
-    mixed = jnp.matmul(context.values, narrow, preferred_element_type=jnp.float32)
-    return Gathered(mixed, jnp.sum(shares, axis=2, keepdims=True), peak)

@@ -1,8 +1,9 @@
 """Decoding with a cache: keys and values of prompts, and of what follows them.
 
-A prompt's keys and values are kept once, however many continuations it has, and are
-never written again. Continuations advance together, so token ``i`` of every one of them
-lies in slot ``i``: a step writes one slice of the cache, in place.
+Where a prompt has several continuations its keys and values are kept once and never
+written again; where it has one they begin its own cache. Continuations advance
+together, so token ``i`` of every one of them lies in slot ``i``: a step writes one
+slice of the cache.
 """
 
 from typing import NamedTuple
@@ -10,24 +11,28 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from einops import rearrange
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from morl.models.attention import (
-    Gathered,
-    KeyValues,
-    attend,
-    bias_of,
-    chunk_biases,
-    gather,
-)
+from morl.models.attention import FLOOR, attend, chunk_biases
 from morl.models.transformer import Transformer
+
+
+class KeyValues(NamedTuple):
+    """Rotated keys, and values, of one layer.
+
+    A step reads all of them for a few queries: in this order both products run along
+    memory.
+    """
+
+    keys: Float[Array, "b k c s"]
+    values: Float[Array, "b k s c"]
 
 
 class Prompts(NamedTuple):
     """Prefilled prompts.
 
     Attributes:
-      layers: Keys and values of every layer.
+      layers: Keys and values of every layer; none where continuations hold them.
       lengths: Tokens of each prompt; what lies behind them is padding.
     """
 
@@ -39,12 +44,22 @@ class Continuations(NamedTuple):
     """What was decoded so far.
 
     Attributes:
-      layers: Keys and values of every layer, one slot a decoded token.
-      count: Slots in use.
+      layers: Keys and values of every layer: one slot a token to decode, and behind
+        them the prompt's where it is not shared.
+      seen: Slots that hold a token.
+      count: Tokens decoded.
     """
 
     layers: tuple[KeyValues, ...]
+    seen: Bool[Array, "n s"]
     count: Int[Array, ""]
+
+
+class Context(NamedTuple):
+    """What a step of decoding reads."""
+
+    prompts: Prompts
+    so_far: Continuations
 
 
 def prefill(
@@ -67,29 +82,43 @@ def prefill(
     kept = []
     for layer in model.layers:
         heads = layer.heads(x, table, batch)
-        kept.append(KeyValues(heads.keys, heads.values))
+        swapped = [jnp.swapaxes(part, 2, 3) for part in (heads.keys, heads.values)]
+        kept.append(KeyValues(*swapped))
         x = layer.finish(x, attend(heads, biases))
     return Prompts(tuple(kept), lengths)
 
 
-def empty_continuations(
-    model: Transformer, num_sequences: int, num_slots: int
-) -> Continuations:
-    """A cache with room for ``num_slots`` tokens of each sequence."""
-    config = model.config
-    heads, width = config.num_kv_heads, config.head_dim
-    empty = KeyValues(
-        jnp.zeros((num_sequences, heads, num_slots, width), config.dtype),
-        jnp.zeros((num_sequences, heads, width, num_slots), config.dtype),
-    )
-    return Continuations((empty,) * config.num_layers, jnp.int32(0))
+def begin(prompts: Prompts, copies: int, num_slots: int) -> Context:
+    """Room to decode in.
+
+    Args:
+      prompts: Prefilled prompts.
+      copies: Continuations of each.
+      num_slots: Tokens of each continuation.
+    """
+    num_sequences = prompts.lengths.shape[0] * copies
+
+    def room(layer: KeyValues) -> KeyValues:
+        _, heads, width, _ = layer.keys.shape
+        keys = jnp.zeros((num_sequences, heads, width, num_slots), layer.keys.dtype)
+        values = jnp.swapaxes(keys, 2, 3)
+        if copies > 1:
+            return KeyValues(keys, values)
+        return KeyValues(
+            jnp.concatenate([keys, layer.keys], axis=3),
+            jnp.concatenate([values, layer.values], axis=2),
+        )
+
+    seen = jnp.zeros((num_sequences, num_slots), bool)
+    if copies == 1:
+        seen = jnp.concatenate([seen, _in_prompt(prompts)], axis=1)
+    layers = tuple(room(layer) for layer in prompts.layers)
+    shared = prompts if copies > 1 else prompts._replace(layers=())
+    return Context(shared, Continuations(layers, seen, jnp.int32(0)))
 
 
 def decode(
-    model: Transformer,
-    tokens: Int[Array, " n"],
-    prompts: Prompts,
-    so_far: Continuations,
+    model: Transformer, tokens: Int[Array, " n"], context: Context
 ) -> tuple[Float[Array, "d n"], Continuations]:
     """Takes one more token of every sequence.
 
@@ -97,43 +126,51 @@ def decode(
       model: The transformer.
       tokens: The next token of each sequence; those of one prompt lie together, as many
         for every prompt.
-      prompts: Their prompts.
-      so_far: Their continuations, with a free slot.
+      context: Their prompts, and their continuations with a free slot.
 
     Returns:
       The final hidden state of each new token, and the continuations with it.
     """
-    num_sequences = tokens.shape[0]
+    prompts, so_far = context
+    num_sequences, count = tokens.shape[0], so_far.count
     copies = num_sequences // prompts.lengths.shape[0]
-    table = model.rotary(jnp.repeat(prompts.lengths, copies) + so_far.count)
-    length, slots = (part.layers[0].keys.shape[2] for part in (prompts, so_far))
-    in_prompt = jnp.arange(length)[None] < prompts.lengths[:, None]
-    in_use = jnp.arange(slots)[None] <= so_far.count
-    together = model.groups * copies
-    bias = bias_of(in_prompt[:, None], together), bias_of(in_use[:, None], model.groups)
+    table = model.rotary(jnp.repeat(prompts.lengths, copies) + count)
+    used = jnp.arange(so_far.seen.shape[1]) == count
+    seen = so_far.seen | used[None]
+    near_bias = _bias(seen)
+    far_bias = _bias(_in_prompt(prompts)) if prompts.layers else None
     x = model.embed(tokens)
     written = []
-    for layer, prompt, own in zip(
-        model.layers, prompts.layers, so_far.layers, strict=True
-    ):
+    for place, (layer, own) in enumerate(zip(model.layers, so_far.layers, strict=True)):
         heads = layer.heads(x, table, num_sequences)
-        count = so_far.count
+        new = [jnp.swapaxes(part, 2, 3) for part in (heads.keys, heads.values)]
         own = KeyValues(
-            jax.lax.dynamic_update_slice(own.keys, heads.keys, (0, 0, count, 0)),
-            jax.lax.dynamic_update_slice(own.values, heads.values, (0, 0, 0, count)),
+            jax.lax.dynamic_update_slice(own.keys, new[0], (0, 0, 0, count)),
+            jax.lax.dynamic_update_slice(own.values, new[1], (0, 0, count, 0)),
         )
         written.append(own)
-        x = layer.finish(x, _attend_both(heads.queries, prompt, own, bias))
-    return model.norm(x), Continuations(tuple(written), so_far.count + 1)
+        gathered = _gather(heads.queries[..., 0], own, near_bias)
+        if far_bias is not None:
+            far = _gather_shared(heads.queries[..., 0], prompts.layers[place], far_bias)
+            gathered = far.added(gathered)
+        mixed = jnp.swapaxes(gathered.divided(), 2, 3)[..., None]
+        x = layer.finish(x, mixed.astype(x.dtype))
+    return model.norm(x), Continuations(tuple(written), seen, count + 1)
 
 
-def _attend_both(
-    queries: Float[Array, "n k c g 1"],
-    prompt: KeyValues,
-    own: KeyValues,
-    bias: tuple[Float[Array, "p s gm"], Float[Array, "1 j g"]],
-) -> Float[Array, "n k c g 1"]:
-    """One softmax over a prompt's tokens and a sequence's own.
+def _in_prompt(prompts: Prompts) -> Bool[Array, "p t"]:
+    places = jnp.arange(prompts.layers[0].keys.shape[3])
+    return places[None] < prompts.lengths[:, None]
+
+
+def _bias(seen: Bool[Array, "n s"]) -> Float[Array, "n s"]:
+    return jnp.where(seen, jnp.float32(0), FLOOR)
+
+
+def _gather_shared(
+    queries: Float[Array, "n k c g"], prompt: KeyValues, bias: Float[Array, "p s"]
+) -> "Gathered":
+    """Attention over prompts that several sequences share.
 
     The queries of all continuations of a prompt meet its keys in one product, so the
     prompt is read once however many they are.
@@ -141,10 +178,60 @@ def _attend_both(
     References:
       Athiwaratkun et al., Bifurcated Attention (arXiv:2403.08845).
     """
-    sizes = {"p": bias[0].shape[0], "g": queries.shape[3]}
-    shared = rearrange(queries, "(p m) k c g 1 -> p k c (m g)", **sizes)
-    together = gather(shared, prompt, bias[0])
-    apart = lambda x: rearrange(x, "p k c (m g) -> (p m) k c g", **sizes)
-    far = Gathered(*(apart(part) for part in together))
-    near = gather(queries[..., 0], own, bias[1])
-    return far.added(near).divided().astype(queries.dtype)[..., None]
+    sizes = {"p": bias.shape[0], "g": queries.shape[3]}
+    together = rearrange(queries, "(p m) k c g -> p k c (m g)", **sizes)
+    apart = lambda x: rearrange(x, "p k (m g) c -> (p m) k g c", **sizes)
+    return Gathered(*(apart(part) for part in _gather(together, prompt, bias)))
+
+
+class Gathered(NamedTuple):
+    """Attention over some keys, not yet divided: parts over other keys can be added.
+
+    Attributes:
+      mixed: Sum of the values, each times the exponential of its score less the peak.
+      total: Sum of these exponentials.
+      peak: The largest score.
+    """
+
+    mixed: Float[Array, "b k q c"]
+    total: Float[Array, "b k q 1"]
+    peak: Float[Array, "b k q 1"]
+
+    def divided(self) -> Float[Array, "b k q c"]:
+        """The softmax average of the values, in float32."""
+        return self.mixed / self.total
+
+    def added(self, other: "Gathered") -> "Gathered":
+        """Attention over the keys of both.
+
+        References:
+          Milakov and Gimelshein, online softmax (arXiv:1805.02867), equation 4.
+        """
+        peak = jnp.maximum(self.peak, other.peak)
+        mine, theirs = jnp.exp(self.peak - peak), jnp.exp(other.peak - peak)
+        return Gathered(
+            self.mixed * mine + other.mixed * theirs,
+            self.total * mine + other.total * theirs,
+            peak,
+        )
+
+
+def _gather(
+    queries: Float[Array, "b k c q"], context: KeyValues, bias: Float[Array, "b s"]
+) -> Gathered:
+    """Attention of queries over keys, the division left open.
+
+    Args:
+      queries: All that share a key head, of any number of tokens and heads.
+      context: Keys and values.
+      bias: Zero where a key is seen, a finite floor where not.
+    """
+    product = lambda spec, left, right: jnp.einsum(
+        spec, left, right, preferred_element_type=jnp.float32
+    )
+    scores = product("bkcs,bkcq->bkqs", context.keys, queries)
+    scores = scores + bias[:, None, None]
+    peak = jnp.max(scores, axis=3, keepdims=True)
+    shares = jnp.exp(scores - peak)
+    mixed = product("bkqs,bksc->bkqc", shares.astype(queries.dtype), context.values)
+    return Gathered(mixed, jnp.sum(shares, axis=3, keepdims=True), peak)

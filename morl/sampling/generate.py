@@ -11,13 +11,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from morl.errors import InputError
-from morl.models.cache import (
-    Continuations,
-    Prompts,
-    decode,
-    empty_continuations,
-    prefill,
-)
+from morl.models.cache import Continuations, Prompts, begin, decode, prefill
 from morl.models.compiler import wide_products
 from morl.models.transformer import Transformer
 from morl.sampling.draw import Drawn, Sampler, draw
@@ -50,7 +44,7 @@ class _Progress(NamedTuple):
     step: Int[Array, ""]
     last: Int[Array, " n"]
     done: Bool[Array, " n"]
-    cache: Continuations
+    so_far: Continuations
     outputs: Drawn
     mask: Bool[Array, "t n"]
 
@@ -182,19 +176,23 @@ def _decode_all(
         )
 
     def advance(state: _Progress) -> _Progress:
-        hidden, cache = decode(model, state.last, prompts, state.cache)
-        return record(state._replace(cache=cache), sample(hidden, state.step))
+        hidden, so_far = decode(
+            model, state.last, context._replace(so_far=state.so_far)
+        )
+        return record(state._replace(so_far=so_far), sample(hidden, state.step))
 
     def unfinished(state: _Progress) -> Bool[Array, ""]:
         return (state.step < max_new_tokens) & ~jnp.all(state.done)
 
+    copies = num_sequences // last.shape[0]
+    context = begin(prompts, copies, max_new_tokens)
     shape = (max_new_tokens, num_sequences)
     empty = Drawn(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), jnp.zeros(shape))
     start = _Progress(
         step=jnp.int32(0),
-        last=jnp.repeat(last, num_sequences // last.shape[0]),
+        last=jnp.repeat(last, copies),
         done=jnp.arange(num_sequences) >= count,
-        cache=empty_continuations(model, num_sequences, max_new_tokens),
+        so_far=context.so_far,
         outputs=empty,
         mask=jnp.zeros(shape, bool),
     )

@@ -11,7 +11,7 @@ from scipy import special, stats
 
 from morl.errors import InputError
 from morl.models import Transformer, TransformerConfig, load_language_model
-from morl.models.cache import decode, empty_continuations, prefill
+from morl.models.cache import begin, decode, prefill
 from morl.models.fetch import SMOLLM2, default_cache
 from morl.sampling import generate
 from morl.sampling.draw import Sampler, draw, filtered, inverse_cdf
@@ -50,24 +50,26 @@ def greedy_by_full_forwards(model, prompt, count):
 # The cache ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("copies", [1, 2])
 @pytest.mark.parametrize("qk_norm", [False, True])
-def test_decoding_with_the_cache_equals_the_full_forward(qk_norm):
+def test_decoding_with_the_cache_equals_the_full_forward(qk_norm, copies):
     config = replace(CONFIG, qk_norm=qk_norm, qkv_bias=True, tied=False)
     model = Transformer(config, rngs=nnx.Rngs(3))
     prompts = [[3, 1, 4, 1, 5], [9, 2]]
     following = [[[6, 5, 3], [8, 9, 7]], [[1, 1, 2], [3, 5, 8]]]  # two each
     padded = jnp.array([prompts[0], prompts[1] + [59] * 3])
-    cache = jax.jit(prefill)(model, padded, jnp.array([5, 2]))
-    so_far = empty_continuations(model, 4, 3)
+    context = begin(jax.jit(prefill)(model, padded, jnp.array([5, 2])), copies, 3)
     found = []
     step = jax.jit(decode)
     for place in range(3):
-        column = jnp.array([row[place] for pair in following for row in pair])
-        hidden, so_far = step(model, column, cache, so_far)
+        column = [row[place] for pair in following for row in pair[:copies]]
+        hidden, so_far = step(model, jnp.array(column), context)
+        context = context._replace(so_far=so_far)
         found.append(hidden)
     found = np.stack(found)  # [3, d, n]
-    for number in range(4):
-        prompt, rest = prompts[number // 2], following[number // 2][number % 2]
+    for number in range(2 * copies):
+        place, copy = divmod(number, copies)
+        prompt, rest = prompts[place], following[place][copy]
         row = jnp.array([prompt + rest])
         full = encode(model, row, jnp.arange(row.shape[1])[None], 0 * row).hidden
         np.testing.assert_allclose(
