@@ -47,6 +47,7 @@ docs: $(STAMP)  ## The HTML documentation, in docs/_build/html
 peers: $(PEERS)/.installed  ## .venv-peers: torch and transformers, which tests and benchmarks compare with (Python 3.11)
 
 $(PEERS)/.installed:
+	@command -v python3.11 >/dev/null || { echo "the peers need python3.11 on the PATH"; exit 1; }
 	python3.11 -m venv $(PEERS)
 	$(PEERS)/bin/pip install -q --upgrade pip
 	$(PEERS)/bin/pip install -q 'torch==2.13.0' 'transformers>=5,<6' gguf

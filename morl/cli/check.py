@@ -8,7 +8,6 @@ from typing import Any
 
 import tyro
 from rich.table import Table
-from rich.text import Text
 from tqdm import tqdm
 
 from morl.cli.arguments import as_yaml, parse
@@ -97,7 +96,7 @@ def check(argv: Sequence[str]) -> None:
     if config.out is not None:
         found = [report.to_json() for report in reports]
         write_json(config.out / REPORT, found)
-        OUT.print(f"report   {config.out / REPORT}", markup=False)
+        OUT.print(f"report   {config.out / REPORT}")
     if code := max(report.code for report in reports):
         sys.exit(code)
 
@@ -161,26 +160,25 @@ def _print(report: Report) -> None:
         return
     OUT.print(_summary_table(report))
     for problem in report.mislabelled:
-        OUT.print(f"labels: {problem}", markup=False)
+        OUT.print(f"labels: {problem}")
 
 
 def _problem_table(report: Report) -> Table:
     table = Table(
-        title=Text(f"{report.path}: {_counted(len(report.problems), 'problem')}"),
+        title=f"{report.path}: {_counted(len(report.problems), 'problem')}",
         title_justify="left",
     )
     for header in ("line", "key", "found", "expected"):
         right = "right" if header == "line" else "left"
         table.add_column(header, overflow="fold", justify=right)
     for problem in report.problems[:SHOWN]:
-        # Text, not markup: what is found in a file may hold brackets.
-        table.add_row(*(Text(str(part)) for part in problem))
+        table.add_row(*map(str, problem))
     return table
 
 
 def _summary_table(report: Report) -> Table:
     verdict = "other labels than expected" if report.mislabelled else "sound"
-    table = Table(title=Text(f"{report.path}: {verdict}"), title_justify="left")
+    table = Table(title=f"{report.path}: {verdict}", title_justify="left")
     for header in ("source", "objective"):
         table.add_column(header)
     for header in ("records", "prompts", "pairs", "scores", "median words"):
@@ -188,8 +186,8 @@ def _summary_table(report: Report) -> Table:
     for row in report.summary:
         counts = (row.records, row.prompts, row.pairs, row.scores)
         table.add_row(
-            Text(row.source or "-"),
-            Text(row.objective or "-"),
+            row.source or "-",
+            row.objective or "-",
             *map(str, counts),
             f"{row.median_words:g}",
         )
@@ -201,7 +199,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _dry_run(config: CheckConfig) -> None:
-    OUT.print(as_yaml(config), markup=False)
+    OUT.print(as_yaml(config))
     names = ", ".join(map(str, config.files))
     written = f" and write {config.out / REPORT}" if config.out else ""
-    OUT.print(f"would check {names}{written}", markup=False)
+    OUT.print(f"would check {names}{written}")

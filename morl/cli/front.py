@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import jax
+
 import morl
 from morl.cli.arguments import as_yaml, command_line, parse_with_config
 from morl.cli.console import OUT, Stages
 from morl.cli.report import report_stage
 from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource, open_model, read_sources
-from morl.cli.specification import read_composition
+from morl.cli.specification import read_composition, refuse_learning
 from morl.cli.summary import print_example, print_front, print_heads, print_places
 from morl.errors import InputError
 from morl.feedback import Record
@@ -30,6 +32,10 @@ from morl.models.fetch import default_cache
 from morl.models.language_model import LanguageModel
 from morl.pareto import Provenance
 from morl.rewards import Composition, objective
+from morl.rewards.functions import ArraySource
+from morl.rewards.implicit import ImplicitSource
+from morl.rewards.rules.answer import Answer
+from morl.rewards.schedule import is_schedule
 
 FIT_STAGES, FRONT_STAGES = 4, 8
 JUDGE = "heads fitted to feedback on other prompts than the selector's"
@@ -73,6 +79,14 @@ class FrontConfig:
     out: Path = Path("runs/front")
     cache: Path | None = None
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses objectives that are given twice."""
+        if len(set(self.objectives)) < len(self.objectives):
+            raise InputError(
+                f"found {', '.join(self.objectives)}, expected each once",
+                where="objectives",
+            )
 
     def run(self, stages: int) -> Run:
         """The run under way."""
@@ -129,12 +143,19 @@ def front(argv: Sequence[str]) -> None:
     print_places(config.out, figures)
 
 
-def _fitted(run: Run, config: FrontConfig) -> tuple[LanguageModel, list[Record], Heads]:
+def _read(config: FrontConfig) -> tuple[list[Record], list[Record]]:
+    """Feedback to learn from, and feedback that only tests."""
     if not config.sources:
         raise InputError("found none, expected feedback to learn from", where="sources")
+    return (
+        read_sources(config.sources, config.data),
+        read_sources(config.outside, config.data),
+    )
+
+
+def _fitted(run: Run, config: FrontConfig) -> tuple[LanguageModel, list[Record], Heads]:
     with run.stage("model", "bytes") as stage:
-        records = read_sources(config.sources, config.data)
-        outside = read_sources(config.outside, config.data)
+        records, outside = _read(config)
         model = open_model(config.model, run.cache)
         stage.remark = f"{model.name}, {len(records)} records of feedback"
     heads = fit_stage(
@@ -153,12 +174,37 @@ def _reward(config: FrontConfig) -> Composition:
         named = [objective(name, scale="per-prompt") for name in config.objectives]
         return morl.linear({one: 1 / len(named) for one in named})
     reward = read_composition(config.reward, config.functions)
+    _check_sources(reward, str(config.reward))
     _check_heads(reward, config)
     return reward
 
 
+def _check_sources(reward: Composition, where: str) -> None:
+    """Refuses, before hours of work, what has no value in a run."""
+    refuse_learning(reward, where)
+    if any(map(is_schedule, jax.tree.leaves(reward, is_leaf=is_schedule))):
+        raise InputError(
+            "a number is scheduled over steps, and a front has none: give it as it is "
+            "at one step, composition.at(step)",
+            where=where,
+        )
+    lacking = {
+        ImplicitSource: "log-probabilities of a second policy",
+        Answer: "reference answers",
+    }
+    for one in reward.rewards:
+        lacks = lacking.get(type(one.source))
+        if isinstance(one.source, ArraySource) and one.source.of != "tokens":
+            lacks = one.source.of
+        if lacks is not None:
+            raise InputError(
+                f"{one.name}: needs {lacks}, which sampled responses come without",
+                where=where,
+            )
+
+
 def _check_heads(reward: Composition, config: FrontConfig) -> None:
-    """Refuses, before hours of work, what its end could not score or judge."""
+    """Refuses, before hours of work, rewards that no head would give or judge."""
     headed = ", ".join(config.objectives)
     sourceless = [one.name for one in reward.rewards if one.source is None]
     if missing := [name for name in sourceless if name not in config.objectives]:
@@ -200,9 +246,10 @@ def _provenance(
 
 
 def _dry_run(config: FrontConfig, action: str) -> None:
+    records, outside = _read(config)
     OUT.print(as_yaml(config))
-    records = read_sources(config.sources, config.data)
     OUT.print(
         f"would load {config.model} (fetching it if it is missing), fit heads for "
-        f"{', '.join(config.objectives)} to {len(records)} records, and {action}"
+        f"{', '.join(config.objectives)} to {len(records)} records, test them on "
+        f"{len(outside)} more, and {action}"
     )

@@ -113,10 +113,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CLOSED)
     except OSError as error:
-        if error.filename is None:
-            raise
         # A full disk, a folder that is closed to us: nothing that a traceback explains.
-        print(f"\nmorl {name}: {error.filename}: {error.strerror}", file=sys.stderr)
+        place = error.filename
+        if place is None:
+            place = "output"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"\nmorl {name}: {place}: {error.strerror or error}", file=sys.stderr)
         sys.exit(USAGE)
 
 

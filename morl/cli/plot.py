@@ -46,11 +46,11 @@ def plot(argv: Sequence[str]) -> None:
     front = read_front(config.front)
     folder = config.out or config.front.parent / FIGURES
     if config.dry_run:
-        OUT.print(as_yaml(config), markup=False)
-        OUT.print(f"would draw {len(front.points)} points into {folder}", markup=False)
+        OUT.print(as_yaml(config))
+        OUT.print(f"would draw {len(front.points)} points into {folder}")
         return
     for path in _drawn(config, front, folder):
-        OUT.print(f"figure   {path}", markup=False)
+        OUT.print(f"figure   {path}")
 
 
 def _drawn(config: PlotConfig, front: Front, folder: Path) -> list[Path]:

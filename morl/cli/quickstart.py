@@ -63,7 +63,7 @@ def quickstart(argv: Sequence[str]) -> None:
     if exact is not None and BEST_OF_N in exact.share_closed:
         share = exact.share_closed[BEST_OF_N]
         OUT.print(
-            f"\nbest-of-n by the heads closes [bold]{share:.0%}[/bold] of the gap from "
+            f"\nbest-of-n by the heads closes {share:.0%} of the gap from "
             "the reference policy to the exact front (hypervolume under gold rewards)"
         )
     print_example(traced.examples[0], traced.front.objectives)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import tyro
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from morl.cli.sources import open_model
 from morl.cli.specification import (
     open_heads,
     read_composition,
+    refuse_learning,
     run_heads,
     run_sampling,
 )
@@ -53,6 +53,8 @@ class ScoreConfig:
       model: Model that heads read, that counts tokens and that samples: smollm2, a GGUF
         file, a Hugging Face folder, or ORG/NAME. The heads' own is found by its digest
         where not given.
+      other_template: Accept heads that were fitted under another chat template than the
+        model has now.
       functions: A Python file with the functions that the composition names; it is run.
       weights: Coefficients of the objectives, in place of the composition's own.
       step: Where schedules are read.
@@ -72,6 +74,7 @@ class ScoreConfig:
     prompt: str | None = None
     heads: Path | None = None
     model: str = ""
+    other_template: bool = False
     functions: Path | None = None
     weights: tuple[float, ...] = ()
     step: int = 0
@@ -141,17 +144,7 @@ def json_lines(
 
 def _composition(config: ScoreConfig) -> Composition:
     composition = read_composition(config.spec, config.functions).at(config.step)
-    learning = [
-        name
-        for name, states in composition.init_state().items()
-        if jax.tree.leaves(states)
-    ]
-    if learning:
-        raise InputError(
-            f"transforms of {', '.join(learning)} learn from the rewards of a run, and "
-            "a specification does not hold what they learnt: leave them out to score",
-            where=str(config.spec),
-        )
+    refuse_learning(composition, str(config.spec))
     return composition
 
 
@@ -230,7 +223,15 @@ def _backbone(
     cache = config.cache or default_cache()
     if not headed or heads is None:
         return Backbone(open_model(config.model, cache), None) if config.model else None
-    found = Backbone(*open_heads(heads, config.model, config.spec, cache))
+    found = Backbone(
+        *open_heads(
+            heads,
+            config.model,
+            config.spec,
+            cache,
+            other_template=config.other_template,
+        )
+    )
     known = () if found.heads is None else found.heads.objectives
     if missing := [name for name in headed if name not in known]:
         raise InputError(
@@ -279,7 +280,7 @@ def _dry_run(
     headed: tuple[str, ...],
     answers: Sequence[Answers],
 ) -> None:
-    OUT.print(as_yaml(config), markup=False)
+    OUT.print(as_yaml(config))
     count = sum(len(each.record.responses) for each in answers)
     heads = config.heads or run_heads(config.spec)
     by = f", {', '.join(headed)} by the heads in {heads}" if headed else ""
@@ -287,5 +288,4 @@ def _dry_run(
     OUT.print(
         f"would score {count} responses to {len(answers)} prompts by "
         f"{', '.join(composition.names)}{by}{written}",
-        markup=False,
     )

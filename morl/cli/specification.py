@@ -6,10 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from morl.cli.config import read_text, settings_from
 from morl.cli.sources import open_model
 from morl.errors import InputError
-from morl.fronts.pipeline import COMPOSITION, FRONT, HEADS, SETTINGS, RunSettings
+from morl.fronts.pipeline import (
+    COMPOSITION,
+    FRONT,
+    HEADS,
+    SELECTOR,
+    SETTINGS,
+    RunSettings,
+)
 from morl.fronts.quickstart import MODEL
 from morl.fronts.settings import CandidateSettings
 from morl.models.head_files import MANIFEST, HeadSet, load_heads
@@ -48,10 +57,35 @@ def read_composition(spec: Path, functions: Path | None = None) -> Composition:
         raise InputError(f"{error}{hint}", where=str(path)) from None
 
 
+def refuse_learning(composition: Composition, where: str) -> None:
+    """Refuses transforms whose state only a run of training would fill.
+
+    Raises:
+      InputError: Names the rewards.
+    """
+    learning = [
+        name
+        for name, states in composition.init_state().items()
+        if jax.tree.leaves(states)
+    ]
+    if learning:
+        raise InputError(
+            f"transforms of {', '.join(learning)} learn from the rewards of a run, and "
+            "a specification does not hold what they learnt: leave them out",
+            where=where,
+        )
+
+
 def run_heads(spec: Path) -> Path | None:
-    """The heads of a finished run; None where the specification is a file."""
-    folder = spec / HEADS
-    return folder if (folder / MANIFEST).is_file() else None
+    """The heads that a finished run selected by; None where it is a file.
+
+    Its composition is in the units of these heads: where a judge was fitted apart, they
+    are the selector's, not those of the whole pool.
+    """
+    for name in (SELECTOR, HEADS):
+        if (spec / name / MANIFEST).is_file():
+            return spec / name
+    return None
 
 
 def run_sampling(spec: Path) -> CandidateSettings:
@@ -67,7 +101,7 @@ def run_sampling(spec: Path) -> CandidateSettings:
 
 
 def open_heads(
-    heads: Path, model: str, spec: Path, cache: Path
+    heads: Path, model: str, spec: Path, cache: Path, *, other_template: bool = False
 ) -> tuple[LanguageModel, HeadSet]:
     """Heads with the model whose hidden states they read.
 
@@ -77,13 +111,16 @@ def open_heads(
         the run's folder and among the models that were fetched.
       spec: The specification, for a finished run's own model.
       cache: Where fetched models are kept.
+      other_template: Accept heads that were fitted under another chat template.
 
     Raises:
       InputError: The heads are damaged, or no model is the one they were fitted on.
     """
     name = model or str(_backbone(heads, spec, cache))
     language_model = open_model(name, cache)
-    return language_model, load_heads(heads, language_model)
+    return language_model, load_heads(
+        heads, language_model, other_template=other_template
+    )
 
 
 def _backbone(heads: Path, spec: Path, cache: Path) -> Path:

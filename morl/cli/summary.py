@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from morl.assess import render_cross_table, render_head_table
 from morl.cli.console import OUT
@@ -70,20 +71,20 @@ def print_front(front: Front) -> None:
             f"  {method}: (w - w').(R - R') < 0 in {len(broken)} of the {pairs} pairs "
             "whose intervals separate"
         )
-    OUT.print(f"  {control_verdict(front).text}", markup=False)
+    OUT.print(f"  {control_verdict(front).text}")
 
 
 def print_example(example: Mapping[str, Any], objectives: tuple[str, ...]) -> None:
     """One prompt answered at several weightings, and how it was chosen."""
-    OUT.print(f"\n[bold]Prompt[/bold]  {_escaped(example['prompt'])}")
+    OUT.print(Text("\nPrompt  ", style="bold") + Text(example["prompt"].strip()))
     OUT.print(f"  ({HOW_CHOSEN})")
     for answer in example["answers"]:
         rewards = ", ".join(
             f"{name} {value:+.2f}"
             for name, value in zip(objectives, answer["rewards"], strict=True)
         )
-        OUT.print(f"  [bold]{answer['label']}[/bold] ({rewards})")
-        OUT.print(f"    {_escaped(answer['text'])}")
+        OUT.print(Text(f"  {answer['label']}", style="bold") + Text(f" ({rewards})"))
+        OUT.print(f"    {answer['text'].strip()}")
 
 
 def print_places(out: Path, figures: list[Path]) -> None:
@@ -93,7 +94,3 @@ def print_places(out: Path, figures: list[Path]) -> None:
     for figure in figures:
         if figure.suffix == ".png":
             OUT.print(f"figure   {figure}")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[").strip()

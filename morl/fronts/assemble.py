@@ -147,7 +147,7 @@ def assemble_front(
         units=units,
         normalisation=Normalisation(base.rewards, tuple(best.tolist())),
         provenance=completed(
-            provenance or Provenance(), candidates.lengths.shape, len(grid), settings
+            provenance or Provenance(), candidates, len(grid), settings
         ),
     )
 

@@ -18,6 +18,7 @@ from morl.fronts.evaluation import Evaluation, evaluate_heads
 from morl.fronts.examples import candidate_lines, choose_examples
 from morl.fronts.fitting import Fitted, encode_records, fit_pool, read_features
 from morl.fronts.pool import Pool, balanced_prompts, make_pool
+from morl.fronts.provenance import absent
 from morl.fronts.sampling import Sampled, encode_candidates, sample_candidates
 from morl.fronts.scoring import calibrated_rewards, head_columns, score_candidates
 from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
@@ -167,9 +168,11 @@ def fit_stage(
             settings,
             progress=stage.progress,
         )
+        cut = sum(e.dropped_messages + e.cut_prompt_tokens > 0 for e in encoded)
         stage.remark = (
             f"{inside} records, {len(pool.pairs.objective)} pairs and "
             f"{len(pool.scores.objective)} labels for {', '.join(objectives)}"
+            + (f"; {cut} prompts cut to {settings.max_tokens} tokens" if cut else "")
         )
     with run.stage("features", "tokens") as stage:
         features = read_features(
@@ -322,7 +325,13 @@ def trace_stage(
         )
         _write(run.out, traced, settings)
         volume = front.hypervolume[BEST_OF_N].value
-        stage.remark = f"{len(front.points)} points, hypervolume {volume:.3g}"
+        lacking = absent(scored.candidates)
+        stage.remark = ", ".join(
+            [
+                f"{len(front.points)} points, hypervolume {volume:.3g}",
+                *(f"{n} responses without {name}" for name, n in lacking.items()),
+            ]
+        )
     return traced
 
 

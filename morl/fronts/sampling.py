@@ -158,6 +158,7 @@ def _source(language_model: LanguageModel, settings: CandidateSettings) -> str:
     """What a response depends on beside its prompt."""
     return content_hash(
         language_model.fingerprint,
+        repr(language_model.model.config),
         language_model.chat.stop_ids,
         settings.num_samples,
         settings.max_new_tokens,

@@ -67,7 +67,7 @@ SMOLLM2 = PackagedModel(
 
 
 def default_cache() -> Path:
-    """The folder for fetched models: ``$MORL_CACHE``, or ``~/.cache/morl``."""
+    """Where models, features and samples are kept: MORL_CACHE or ``~/.cache/morl``."""
     given = os.environ.get("MORL_CACHE")
     return Path(given) if given else Path.home() / ".cache" / "morl"
 

@@ -287,7 +287,8 @@ def check_template(found: str, expected: str, *, allow_other: bool = False) -> N
         raise InputError(
             f"found the chat template {found[:12]}, the head was trained under "
             f"{expected[:12]}: its scores would mean something else. Load the model "
-            "it was trained on, or allow another template explicitly",
+            "it was trained on, or accept it (load_heads(..., other_template=True); "
+            "morl score --other-template)",
             where="chat template",
         )
 

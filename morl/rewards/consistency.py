@@ -179,7 +179,9 @@ def compared_across_prompts(
             centred = [n for n in leaf_names(node) if _centred(composition, n)]
             read.update(set(leaf_names(node)) - set(centred))
     calibration = composition.calibration
-    known = () if calibration is None else calibration.names
+    known = set()
+    if calibration is not None:
+        known = set(calibration.names) - set(calibration.kept)
     return tuple(
         reward.name
         for reward in composition.rewards

@@ -21,13 +21,7 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 def load(text: str) -> dict[str, Plain]:
     """The top level of a specification, each key given once and known."""
-    try:
-        refuse_doubled(yaml.compose(text, Loader=yaml.SafeLoader), "specification")
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"not valid YAML ({' '.join(str(error).split())})", where="specification"
-        ) from None
+    data = parse_yaml(text, "specification")
     as_mapping(data, TOP, "specification", ("rewards", "utility"))
     version = data.get("morl", VERSION)
     if version != VERSION:
@@ -35,7 +29,39 @@ def load(text: str) -> dict[str, Plain]:
     return data
 
 
-def refuse_doubled(node: yaml.Node | None, where: str) -> None:
+def parse_yaml(text: str, where: str) -> Plain:
+    """What a text in YAML holds, by the safe loader.
+
+    Args:
+      text: The text.
+      where: What it is called.
+
+    Raises:
+      InputError: It is not YAML, is nested without end or gives a key twice; the
+        message names the line where there is one.
+    """
+    try:
+        _refuse_doubled(yaml.compose(text, Loader=yaml.SafeLoader), where)
+        return yaml.safe_load(text)
+    except InputError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = "" if mark is None else f":{mark.line + 1}"
+        raise InputError(
+            f"is not YAML: {error.problem or error.context}", where=f"{where}{line}"
+        ) from None
+    except RecursionError:
+        raise InputError(
+            "is nested too deeply, or an anchor holds itself", where=where
+        ) from None
+    # What looks like a date and is none is a bare ValueError.
+    except (yaml.YAMLError, ValueError) as error:
+        found = " ".join(str(error).split())
+        raise InputError(f"is not YAML: {found}", where=where) from None
+
+
+def _refuse_doubled(node: yaml.Node | None, where: str) -> None:
     """YAML keeps the last of two equal keys and says nothing; this says which line.
 
     Args:
@@ -47,7 +73,7 @@ def refuse_doubled(node: yaml.Node | None, where: str) -> None:
     """
     if isinstance(node, yaml.SequenceNode):
         for child in node.value:
-            refuse_doubled(child, where)
+            _refuse_doubled(child, where)
     if not isinstance(node, yaml.MappingNode):
         return
     seen = set()
@@ -60,7 +86,7 @@ def refuse_doubled(node: yaml.Node | None, where: str) -> None:
                 f"{key.value!r} is given twice", where=f"{where} line {line}"
             )
         seen.add(key.value)
-        refuse_doubled(value, where)
+        _refuse_doubled(value, where)
 
 
 def as_mapping(

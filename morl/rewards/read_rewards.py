@@ -49,12 +49,13 @@ REWARD = (
 
 def read_reward(name: str, entry: dict[str, Plain], known: Known, where: str) -> Reward:
     """What a reward is; steered unless a source computes it or it says otherwise."""
-    usual, source = Declarations(), None
+    usual, scale, source = Declarations(), "absolute", None
     if "source" in entry:
         kind, source = _source(name, entry["source"], known, f"{where}.source")
-        usual = kind.declares
+        usual, scale = kind.declares, kind.scale
     given = {key: entry[key] for key in DECLARED if key in entry}
-    plain = {key: entry[key] for key in ("unit", "direction", "scale") if key in entry}
+    plain: dict[str, Plain] = {"scale": scale}
+    plain |= {key: entry[key] for key in ("unit", "direction", "scale") if key in entry}
     for key, value in (given | plain).items():
         if not isinstance(value, str):
             raise InputError(

@@ -44,6 +44,7 @@ class Sourced(NamedTuple):
 
     settings: type
     declares: Declarations
+    scale: str = "absolute"
 
 
 class Scalarizer(NamedTuple):
@@ -60,7 +61,9 @@ SOURCES = {
     "batched": Sourced(BatchedSource, Declarations()),
     "callable": Sourced(CallableSource, Declarations()),
     "distinct": Sourced(Distinct, RULE),
-    "implicit": Sourced(ImplicitSource, Declarations(expression="implicit")),
+    "implicit": Sourced(
+        ImplicitSource, Declarations(expression="implicit"), "per-prompt"
+    ),
     "length": Sourced(Length, RULE),
     "lexicon": Sourced(Lexicon, RULE),
     "regex": Sourced(Regex, RULE),

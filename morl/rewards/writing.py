@@ -81,9 +81,9 @@ def _reward(composition: Composition, reward: Reward) -> Plain:
         data["range"] = [float(bound) for bound in reward.range]
     if reward.direction != "maximize":
         data["direction"] = reward.direction
-    if reward.scale != "absolute":
+    usual, scale = _usual(reward)
+    if reward.scale != scale:
         data["scale"] = reward.scale
-    usual = _usual_declarations(reward)
     for field in fields(Declarations):
         value = vars(reward.declares)[field.name]
         if value != vars(usual)[field.name]:
@@ -100,11 +100,12 @@ def _reward(composition: Composition, reward: Reward) -> Plain:
     return data
 
 
-def _usual_declarations(reward: Reward) -> Declarations:
+def _usual(reward: Reward) -> tuple[Declarations, str]:
+    """What rewards of this source declare, and their scale, unless told otherwise."""
     for each in SOURCES.values():
         if type(reward.source) is each.settings:
-            return each.declares
-    return Declarations()
+            return each.declares, each.scale
+    return Declarations(), "absolute"
 
 
 def _source(reward: Reward) -> Plain:

@@ -256,7 +256,8 @@ def extract_features(
     known: dict[str, Float[np.ndarray, "r l p d"]] = {}
     folder = None
     if cache is not None:
-        source = content_hash(language_model.fingerprint, layers, "float32")
+        shape = repr(language_model.model.config)
+        source = content_hash(language_model.fingerprint, shape, layers, "float32")
         folder = cache / source[:16]
         known = {k: v for k, v in _read_shards(folder) if k in unique}
     total = sum(record_length(record) for record in unique.values())

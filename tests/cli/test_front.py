@@ -5,6 +5,7 @@ import pytest
 from morl.cli.arguments import parse_with_config
 from morl.cli.front import FrontConfig
 from morl.feedback import Labels, Pair, plain_record, write_jsonl
+from morl.rewards import objective, rules, schedule, transforms
 
 CONFIG = """
 model: model
@@ -26,6 +27,18 @@ rewards:
   polite: {source: {kind: callable, fn: {source: polite}}}
 utility: {sum: {helpful: 0.5, polite: 0.5}}
 """
+SOURCED = """
+morl: 1
+rewards:
+  helpful: {{}}
+  {0}
+utility: {{sum: {{helpful: 0.5, {1}: 0.5}}}}
+"""
+IMPLICIT = SOURCED.format("tuned: {source: {kind: implicit, beta: 0.1}}", "tuned")
+ANSWER = SOURCED.format("right: {source: {kind: answer}}", "right")
+helpful, short = objective("helpful"), rules.length(unit="word")
+SCHEDULED = (0.5 * helpful - schedule.linear(0.0, 1.0, steps=10) * short).to_yaml()
+LEARNING = (1.0 * helpful.through(transforms.standardize())).to_yaml()
 HONEST = "{morl: 1, rewards: {honest: {}}, utility: {sum: {honest: 1.0}}}"
 
 
@@ -51,9 +64,13 @@ def place(tmp_path, monkeypatch):
         (STEERED, "short: declared an objective, but heads judge"),
         (HONEST, "honest: no source and no head"),
         (JUDGED, "--functions FILE.py"),
-        ("rewards: [", "not valid YAML"),
+        ("rewards: [", "is not YAML"),
+        (IMPLICIT, "tuned: needs log-probabilities"),
+        (ANSWER, "right: needs reference answers"),
+        (SCHEDULED, "scheduled over steps"),
+        (LEARNING, "transforms of helpful learn"),
     ],
-    ids=["rule as an objective", "no head", "function", "no YAML"],
+    ids=["rule", "head", "function", "YAML", "implicit", "answer", "schedule", "state"],
 )
 def test_a_reward_that_cannot_be_traced_is_refused_before_any_work(
     refused, place, spec, complaint, dry
@@ -96,3 +113,34 @@ def test_too_little_feedback_for_held_out_prompts_says_so(command, fitted):
     ran = command("front", "config.yaml", "--model", fitted.model, "--cache", "cache")
     assert ran.code == 2
     assert "no prompt is held out" in ran.err
+
+
+def test_what_a_run_would_refuse_a_dry_run_refuses(refused, place):
+    twice = CONFIG.replace("harmless", "helpful")
+    (place / "twice.yaml").write_text(twice)
+    said = refused("front", "twice.yaml", "--dry-run")
+    assert "objectives: found helpful, helpful, expected each once" in said
+    (place / "empty.yaml").write_text("model: model\nsources: []\n")
+    assert "sources: found none" in refused("front", "empty.yaml", "--dry-run")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "out: 2020-13-45",
+        "a: " + "[" * 3000,
+        "sources: &x [*x]",
+        "sources: &x {a: *x}",
+    ],
+    ids=["no date", "deep", "a list in itself", "a mapping in itself"],
+)
+def test_yaml_that_breaks_its_parser_is_one_line(refused, place, text):
+    (place / "broken.yaml").write_text(text)
+    assert "broken.yaml" in refused("front", "broken.yaml")
+    assert "broken.yaml" in refused("score", "broken.yaml", "--text", "a")
+
+
+def test_brackets_in_names_are_printed_as_they_are(command):
+    ran = command("quickstart", "--out", "a[/b][red]", "--dry-run")
+    assert ran.code == 0
+    assert "a[/b][red]/{front.json" in ran.out

@@ -1,7 +1,7 @@
 import json
 import shutil
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from morl.feedback import Labels, Message, Record, plain_record, write_jsonl
 from morl.fronts.pipeline import RunSettings
 from morl.fronts.settings import CandidateSettings
-from morl.models.head_files import load_heads
+from morl.models.head_files import load_heads, save_heads
 from morl.models.language_model import load_language_model
 from morl.rewards import calibrate, objective, objectives, percentile, rules, transforms
 
@@ -391,6 +391,36 @@ def test_samples_are_drawn_as_the_run_drew_its_own(command, refused, run_folder)
     assert "settings.json: candidates: max_new_tokens: found 'few'" in said
 
 
+def test_heads_of_another_template_are_scored_only_when_told(
+    command, refused, headed, fitted, tmp_path
+):
+    heads = tmp_path / "heads"
+    shutil.copytree(fitted.heads, heads)
+    manifest = json.loads((heads / "heads.json").read_text())
+    manifest["template_hash"] = "0" * 64
+    (heads / "heads.json").write_text(json.dumps(manifest))
+    argv = ["score", headed, "--heads", heads, "--model", fitted.model]
+    argv += ["--prompt", "q", "--text", "a", "--json"]
+    assert "morl score --other-template" in refused(*argv)
+    assert len(rows(command(*argv, "--other-template"))) == 1
+
+
+def test_a_run_scores_by_the_heads_that_it_selected_by(command, run_folder, fitted):
+    argv = ["score", run_folder, "--prompt", "q", "--json", "--text", "a"]
+
+    def raw():
+        (found,) = rows(command(*argv))
+        return parts(found["responses"][0])["helpful"]["raw"]
+
+    of_the_pool = raw()
+    shutil.copytree(fitted.heads, run_folder / "selector")
+    assert raw() == of_the_pool
+    heads = load_heads(fitted.heads, load_language_model(fitted.model))
+    other = heads.head._replace(bias=heads.head.bias + 1.0)
+    save_heads(run_folder / "selector", replace(heads, head=other))
+    assert raw() == pytest.approx(of_the_pool + 1.0, abs=1e-5)
+
+
 @pytest.mark.parametrize("flags", [["--reference", "1"], ["--reference", "-2"]])
 def test_one_sample_cannot_centre(refused, run_folder, flags):
     said = refused("score", run_folder, "--text", "a", "--prompt", "q", *flags)
@@ -469,7 +499,7 @@ def test_heads_that_do_not_say_where_responses_were_cut_are_refused(
         ("rewards: {a: {}}\nutility: {sum: {a: 1, b: 1}}", "'b'"),
         ("rewards: {a: {}}\nutility: {sum: {a: .nan}}", "nan"),
         ("rewards: {a: {}}\nutility: {sum: {a: [1]}}", "[1]"),
-        ("rewards: {a: {\nutility", "not valid YAML"),
+        ("rewards: {a: {\nutility", "is not YAML"),
         ("rewards: {a: {}, a: {}}\nutility: {sum: {a: 1}}", "given twice"),
         ("", "mapping"),
         ("- 1", "mapping"),

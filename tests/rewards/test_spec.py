@@ -231,7 +231,7 @@ def test_the_base_of_these_tests_is_right():
 CASES = {
     "nothing": ("", ("mapping",), "specification"),
     "text": ("a word", ("'a word'", "mapping"), "specification"),
-    "no YAML": ("a: [1", ("not valid YAML", "line"), "specification"),
+    "no YAML": ("a: [1", ("is not YAML",), "specification:1"),
     "doubled name": (
         "rewards:\n  a: {}\n  b: {}\n  a: {}\nutility: {reward: a}",
         ("'a' is given twice",),
