@@ -168,7 +168,8 @@ def fit_stage(
             settings,
             progress=stage.progress,
         )
-        cut = sum(e.dropped_messages + e.cut_prompt_tokens > 0 for e in encoded[:inside])
+        own = encoded[:inside]
+        cut = sum(e.dropped_messages + e.cut_prompt_tokens > 0 for e in own)
         stage.remark = (
             f"{inside} records, {len(pool.pairs.objective)} pairs and "
             f"{len(pool.scores.objective)} labels for {', '.join(objectives)}"

@@ -5,6 +5,7 @@ import pytest
 
 from morl.errors import InputError
 from morl.fronts import Candidates, SweepSettings, assemble_front, weightings
+from morl.fronts.provenance import absent
 from morl.fronts.trace import noise_rewards, sweep, trace_sweep
 from morl.pareto import control_gains, hypervolume, read_front, write_front
 from morl.rewards import objectives
@@ -164,6 +165,14 @@ def test_shapes_that_do_not_fit_are_named(candidates):
         replace(candidates, names=("helpful",))
     with pytest.raises(InputError, match="judged: found NaN"):
         replace(candidates, judged=np.full_like(candidates.judged, np.nan))
+
+
+def test_absent_rewards_are_counted(candidates):
+    present = candidates.present.copy()
+    assert absent(candidates) == {}
+    present[0, :2, 1] = False
+    gone = replace(candidates, present=present)
+    assert absent(gone) == {candidates.names[1]: 2}
 
 
 def test_the_provenance_names_sizes_and_versions(front):

@@ -132,6 +132,13 @@ def test_a_calibrated_composition_does_not_warn(scores, here):
     calibrated.utility(calibrated.units(scores, here), here)
 
 
+def test_a_reward_that_the_calibration_keeps_as_it_is_still_warns(scores, here):
+    calibration = morl.calibrate(scores, here, names=NAMES, keep=("harmless",))
+    kept = helpful.subject_to(harmless >= 0.2).calibrated(calibration)
+    with pytest.warns(UncalibratedWarning, match="harmless"):
+        kept.utility(kept.units(scores, here), here)
+
+
 def test_a_threshold_prints_what_it_means(scores, here):
     calibration = morl.calibrate(scores, here, names=NAMES)
     safe = helpful.subject_to(harmless >= 0.2).calibrated(calibration)

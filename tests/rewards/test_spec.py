@@ -563,6 +563,15 @@ def test_yaml_numbers_without_a_point_are_numbers():
     assert morl.from_yaml(text).reward("r").source.beta == 0.1
 
 
+def test_an_implicit_reward_compares_within_a_prompt_unless_told_otherwise():
+    text = "rewards: {r: {source: {kind: implicit, beta: 0.1}%s}}\nutility: {reward: r}"
+    usual = morl.from_yaml(text % "")
+    assert usual.reward("r").scale == "per-prompt"
+    absolute = morl.from_yaml(text % ", scale: absolute")
+    for found in (usual, absolute):
+        assert morl.from_yaml(found.to_yaml()) == found
+
+
 def test_the_terms_of_a_lexicon_may_be_a_mapping_as_in_python():
     text = """
     rewards:
