@@ -11,6 +11,7 @@ ROOMS = [
     "storage",
     "scalarize",
     "pareto",
+    "weighting",
     "feedback",
     "worlds",
     "models",

@@ -1,0 +1,112 @@
+"""What a weighting sees, and what it answers with."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PyTree
+
+from morl.errors import InputError
+
+State: TypeAlias = PyTree[Array]
+
+
+class Signals(NamedTuple):
+    """What a weighting may look at; a method names the signal it lacks.
+
+    Attributes:
+      gramian: Inner products of the objectives' gradients of their losses.
+      losses: Loss of each objective, minimised.
+      present: Objectives that have labels in the batch; None where all have. Rows of an
+        absent objective may hold anything.
+      cross: Inner products of the gradients on one batch with those on another,
+        independent one.
+    """
+
+    gramian: Float[Array, "k k"]
+    losses: Float[Array, " k"] | None = None
+    present: Bool[Array, " k"] | None = None
+    cross: Float[Array, "k k"] | None = None
+
+
+class Solution(NamedTuple):
+    """Weights, and how far they are from meeting the method's own conditions.
+
+    Attributes:
+      weights: Weight of each objective; 0 where it is absent.
+      residual: Largest violation of the conditions that define the weights, relative
+        to the size of what they balance; 0 where the weights are a closed formula.
+    """
+
+    weights: Float[Array, " k"]
+    residual: Float[Array, ""]
+
+
+class Weighting(NamedTuple):
+    """A pair of pure functions that chooses how much each objective counts.
+
+    Attributes:
+      init: From the number of objectives to the state; a pytree of arrays.
+      update: From signals and state to a solution and the next state.
+    """
+
+    init: Callable[[int], State]
+    update: Callable[[Signals, State], tuple[Solution, State]]
+
+
+def required(signal: Float[Array, "..."] | None, name: str, method: str) -> Array:
+    """The signal that a method cannot do without.
+
+    Raises:
+      InputError: It is missing; the message names it and the method.
+    """
+    if signal is None:
+        raise InputError(
+            f"needs Signals.{name}, found None", where=f"weighting {method}"
+        )
+    return signal
+
+
+def present_of(signals: Signals) -> Bool[Array, " k"]:
+    """The mask of objectives that count."""
+    if signals.present is None:
+        return jnp.ones(signals.gramian.shape[0], bool)
+    return signals.present
+
+
+def present_gramian(signals: Signals) -> Float[Array, "k k"]:
+    """The Gramian in float32 at least, with zeros where an objective is absent."""
+    gramian = signals.gramian
+    gramian = gramian.astype(jnp.promote_types(gramian.dtype, jnp.float32))
+    if signals.present is None:
+        return gramian
+    both = signals.present[:, None] & signals.present[None, :]
+    return jnp.where(both, gramian, 0)
+
+
+def preferences(
+    prefs: Float[Array, " k"] | None, signals: Signals
+) -> Float[Array, " k"]:
+    """Preferences in the Gramian's type; renormalised over what is present.
+
+    Args:
+      prefs: At least 0 each; None for ``1 / k`` each.
+      signals: Say which objectives there are.
+
+    Raises:
+      InputError: Their number is not the number of objectives.
+    """
+    gramian = signals.gramian
+    k = gramian.shape[0]
+    if prefs is not None and prefs.shape != (k,):
+        raise InputError(
+            f"prefs has shape {prefs.shape}, the Gramian has {k} objectives",
+            where="prefs",
+        )
+    kind = jnp.promote_types(gramian.dtype, jnp.float32)
+    whole = jnp.full(k, 1 / k, kind) if prefs is None else prefs.astype(kind)
+    if signals.present is None:
+        return whole
+    kept = jnp.where(signals.present, whole, 0)
+    left = jnp.sum(kept)
+    return kept * (jnp.sum(whole) / jnp.where(left > 0, left, 1))
