@@ -1,6 +1,15 @@
 """What a user writes: rewards, conditions, transforms and their composition."""
 
 from morl.rewards import rules
+from morl.rewards.aggregates import (
+    cvar,
+    exponential,
+    generalized_gini,
+    linear,
+    log_sum_exp,
+    owa,
+    worst_case,
+)
 from morl.rewards.batch import (
     LogProbs,
     Row,
@@ -13,14 +22,7 @@ from morl.rewards.batch import (
 from morl.rewards.batched import batched_reward
 from morl.rewards.calibration import Calibration, calibrate
 from morl.rewards.callables import callable_reward
-from morl.rewards.compose import (
-    chebyshev,
-    linear,
-    scalarized,
-    smooth_chebyshev,
-    where,
-    worst_case,
-)
+from morl.rewards.compose import scalarized, where
 from morl.rewards.composition import Composition, UncalibratedWarning
 from morl.rewards.explain import Explanation, explain_batch
 from morl.rewards.functions import array_reward
@@ -39,6 +41,17 @@ from morl.rewards.objective import (
     objectives,
 )
 from morl.rewards.pipeline import Outcome
+from morl.rewards.pointed import (
+    augmented_chebyshev,
+    chebyshev,
+    cosmos,
+    hypervolume_scalarization,
+    lexicographic,
+    lp_distance,
+    nash_product,
+    penalty_boundary,
+    smooth_chebyshev,
+)
 from morl.rewards.reading import from_yaml
 from morl.rewards.schedule import Schedule
 from morl.rewards.scoring import Scores, head_reward, score_sources
@@ -65,19 +78,31 @@ __all__ = [
     "Transform",
     "UncalibratedWarning",
     "array_reward",
+    "augmented_chebyshev",
     "batched_reward",
     "calibrate",
     "callable_reward",
     "chebyshev",
+    "cosmos",
+    "cvar",
     "explain_batch",
+    "exponential",
     "from_yaml",
+    "generalized_gini",
     "head_reward",
+    "hypervolume_scalarization",
     "implicit_reward",
     "implicit_rewards",
     "implicit_token_rewards",
+    "lexicographic",
     "linear",
+    "log_sum_exp",
+    "lp_distance",
+    "nash_product",
     "objective",
     "objectives",
+    "owa",
+    "penalty_boundary",
     "percentile",
     "record_batch",
     "rules",

@@ -1,9 +1,8 @@
-"""What a user writes instead of a weighted sum: scalarizers and branches."""
+"""Any scalarizer over rewards and compositions, and branches between utilities."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from morl import scalarize
 from morl.errors import InputError
 from morl.rewards.algebra import branch, merged, refuse_constraints
 from morl.rewards.composition import Composition
@@ -18,102 +17,12 @@ from morl.rewards.schedule import (
     is_number,
     is_schedule,
     nonnegative,
-    positive,
 )
+from morl.rewards.settings import check_points, setting
+from morl.rewards.spec import SCALARIZERS
 
 Weighted: TypeAlias = Mapping[Any, Number]  # reward or composition -> its weight
-Ideal: TypeAlias = Any  # a number for all, or a mapping from rewards to numbers
-
-
-def linear(parts: Weighted) -> Composition:
-    """A weighted sum that stays whole: a factor in front of it is no weight.
-
-    ``0.1 * linear({a: 1.0})`` keeps the 0.1 when call-time weights replace the 1.0,
-    where ``0.1 * a`` would have it replaced.
-
-    Args:
-      parts: Weight of each reward or composition, of any sign.
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from morl.rewards import objectives
-      >>> helpful, harmless = objectives("helpful", "harmless")
-      >>> fair = chebyshev({helpful: 0.5, harmless: 0.5}, ideal=1.0)
-      >>> augmented = fair + 0.1 * linear({helpful: 0.5, harmless: 0.5})
-      >>> augmented.objectives
-      ('helpful', 'harmless')
-    """
-    return scalarized(scalarize.linear, parts)
-
-
-def chebyshev(parts: Weighted, *, ideal: Ideal = None) -> Composition:
-    """The worst weighted shortfall from an ideal point.
-
-    See :func:`morl.scalarize.chebyshev`.
-
-    Args:
-      parts: Weight of each reward or composition, at least 0.
-      ideal: A number for all parts, or one for some of them by reward or name; in the
-        unit of the reward after its transforms, larger better. The best value that is
-        known stands for the others: declared, or reached by the reference policy on a
-        calibrated composition. Evaluating without either is an error.
-    """
-    _nonnegative(parts, "chebyshev")
-    return scalarized(scalarize.chebyshev, parts, ideal=_points(parts, ideal))
-
-
-def smooth_chebyshev(
-    parts: Weighted, *, temperature: Number = 0.1, ideal: Ideal = None
-) -> Composition:
-    """The soft worst case of weighted shortfalls from an ideal point.
-
-    See :func:`morl.scalarize.smooth_chebyshev`.
-
-    Args:
-      parts: Weight of each reward or composition, at least 0.
-      temperature: Smoothing, above 0, in units of weighted reward.
-      ideal: As for :func:`chebyshev`.
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from morl.rewards import objectives
-      >>> helpful, harmless = objectives("helpful", "harmless")
-      >>> fair = smooth_chebyshev({helpful: 0.5, harmless: 0.5}, ideal=1.0)
-      >>> utility, _ = fair.utility(jnp.zeros(2), jnp.ones(2, bool))
-      >>> print(f"{utility:.4f}")
-      -0.5693
-    """
-    _nonnegative(parts, "smooth_chebyshev")
-    temperature = positive(temperature, "smooth_chebyshev temperature")
-    return scalarized(
-        scalarize.smooth_chebyshev,
-        parts,
-        ideal=_points(parts, ideal),
-        settings={"temperature": temperature},
-    )
-
-
-def worst_case(parts: Weighted | Iterable[Operand]) -> Composition:
-    """The smallest of the rewards that have weight.
-
-    See :func:`morl.scalarize.worst_case`.
-
-    Args:
-      parts: Rewards or compositions, each with weight 1, or a mapping to weights, of
-        which only whether they are above 0 matters.
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from morl.rewards import objectives
-      >>> team = worst_case(objectives("helpful", "harmless"))
-      >>> utility, _ = team.utility(jnp.array([0.3, 0.2]), jnp.ones(2, bool))
-      >>> print(utility)
-      0.2
-    """
-    if not isinstance(parts, Mapping):
-        parts = dict.fromkeys(parts, 1.0)
-    _nonnegative(parts, "worst_case")
-    return scalarized(scalarize.worst_case, parts)
+Point: TypeAlias = Any  # a number for all, or a mapping from rewards to numbers
 
 
 def where(condition: Logic, then: Operand, otherwise: Operand) -> Composition:
@@ -156,8 +65,54 @@ def scalarized(
       parts: Weight of each part. Those of objectives are replaced by call-time weights.
       ideal: None where ``function`` takes no ideal point; otherwise one entry a part,
         None where the best known value is meant.
-      settings: Its other keyword arguments, traced.
+      settings: Its other keyword arguments, traced or scheduled.
     """
+    name = function.__name__
+    given = {k: coefficient(v, f"{name} {k}") for k, v in (settings or {}).items()}
+    return _composed(function, parts, ideal, given, {})
+
+
+def listed(
+    function: Callable[..., Any],
+    parts: Weighted,
+    *,
+    ideal: Point = None,
+    settings: Mapping[str, Number] | None = None,
+    points: Mapping[str, Point] | None = None,
+) -> Composition:
+    """A scalarizer of :mod:`morl.rewards.spec`, what it is given checked by that table.
+
+    Args:
+      function: The scalarizer.
+      parts: Weight of each part.
+      ideal: A number for all parts or a mapping to numbers, the best known value
+        standing for the others; read where ``function`` takes an ideal point.
+      settings: Its numbers, which may be scheduled.
+      points: Its other points, each a number for all parts or a mapping with one for
+        every part.
+    """
+    name = function.__name__
+    entry = SCALARIZERS[name]
+    for part, weight in parts.items():
+        if not is_schedule(weight):
+            nonnegative(weight, f"{name} weight of {_shown(part)}")
+    checked = {
+        key: setting(value, entry.settings[key], f"{name} {key}")
+        for key, value in (settings or {}).items()
+    }
+    whole = {key: _complete(parts, value, key) for key, value in (points or {}).items()}
+    check_points(whole, name)
+    best = _points(parts, ideal, "ideal") if entry.takes_ideal else None
+    return _composed(function, parts, best, checked, whole)
+
+
+def _composed(
+    function: Callable[..., Any],
+    parts: Weighted,
+    ideal: tuple[Number | None, ...] | None,
+    settings: dict[str, Number],
+    points: dict[str, tuple[Number, ...]],
+) -> Composition:
     name = function.__name__
     if not parts:
         raise InputError("needs at least one reward", where=name)
@@ -171,7 +126,8 @@ def scalarized(
             coefficient(w, f"{name} weight of {_shown(p)}") for p, w in parts.items()
         ),
         ideal,
-        {k: finite(v, f"{name} {k}") for k, v in (settings or {}).items()},
+        settings,
+        points,
     )
     names = [part.name for part in node.parts if isinstance(part, Leaf)]
     doubled = sorted({each for each in names if names.count(each) > 1})
@@ -188,22 +144,30 @@ def _part(whole: Composition) -> Node:
     return root
 
 
-def _points(parts: Weighted, ideal: Ideal) -> tuple[Number | None, ...]:
-    if ideal is None or is_number(ideal):
-        point = None if ideal is None else finite(ideal, "ideal")
+def _complete(parts: Weighted, given: Point, where: str) -> tuple[Number, ...]:
+    found = _points(parts, given, where)
+    for part, value in zip(parts, found, strict=True):
+        if value is None:
+            raise InputError(f"needs a number for {_shown(part)}", where=where)
+    return found
+
+
+def _points(parts: Weighted, given: Point, where: str) -> tuple[Number | None, ...]:
+    if given is None or is_number(given):
+        point = None if given is None else finite(given, where)
         return (point,) * len(parts)
-    if not isinstance(ideal, Mapping):
+    if not isinstance(given, Mapping):
         raise InputError(
-            f"found {ideal!r}, expected a number or a mapping from rewards to numbers",
-            where="ideal",
+            f"found {given!r}, expected a number or a mapping from rewards to numbers",
+            where=where,
         )
     by_name = {
-        _shown(key): finite(v, f"ideal of {_shown(key)}") for key, v in ideal.items()
+        _shown(key): finite(v, f"{where} of {_shown(key)}") for key, v in given.items()
     }
     known = [_shown(part) for part in parts]
     for name in by_name:
         if name not in known:
-            raise unknown_name(name, known, where="ideal")
+            raise unknown_name(name, known, where=where)
     return tuple(by_name.get(name) for name in known)
 
 
@@ -213,9 +177,3 @@ def _shown(part: Operand) -> str:
         return part
     node = _part(Composition.of(part))
     return node.name if isinstance(node, Leaf) else str(part)
-
-
-def _nonnegative(parts: Weighted, where: str) -> None:
-    for part, weight in parts.items():
-        if not is_schedule(weight):
-            nonnegative(weight, f"{where} weight of {_shown(part)}")

@@ -16,6 +16,7 @@ from morl.rewards.gates import Condition, Percentile
 from morl.rewards.names import unknown_name
 from morl.rewards.objective import Reward
 from morl.rewards.schedule import Arrays, Number
+from morl.rewards.spec import SCALARIZERS
 from morl.rewards.transforms import State
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 Composition: TypeAlias = "morl.rewards.composition.Composition"
 Column: TypeAlias = "morl.rewards.composition.Column"
 
-NONNEGATIVE = (scalarize.chebyshev, scalarize.smooth_chebyshev, scalarize.worst_case)
+NONNEGATIVE = frozenset(each.function for each in SCALARIZERS.values()) - {
+    scalarize.linear
+}
 
 
 def union(columns: tuple[Column, ...]) -> tuple[Column, ...]:

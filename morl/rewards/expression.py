@@ -24,6 +24,8 @@ Value: TypeAlias = tuple[Float[Array, ""], Bool[Array, ""]]
 RENORMALIZE = "renormalize"
 PROPAGATE = "propagate"
 ABSENT = (RENORMALIZE, PROPAGATE)
+# Their weights belong to ranks: a part whose weight is 0 counts like any other.
+POSITIONAL = (scalarize.owa, scalarize.generalized_gini)
 
 
 @jax.tree_util.register_dataclass
@@ -60,7 +62,8 @@ class Scalarized:
       weights: One weight a part.
       ideal: None where the scalarizer takes no ideal point; otherwise one entry a
         part, None where the best value that is known of the part is meant.
-      settings: Its other keyword arguments.
+      settings: Its other keyword arguments that are numbers.
+      points: Its other keyword arguments that are vectors, one entry a part.
     """
 
     function: Callable[..., Any] = field(metadata=STATIC)
@@ -68,6 +71,7 @@ class Scalarized:
     weights: tuple[Number, ...]
     ideal: tuple[Number | None, ...] | None
     settings: dict[str, Number]
+    points: dict[str, tuple[Number, ...]] = field(default_factory=dict)
 
 
 @jax.tree_util.register_dataclass
@@ -227,7 +231,11 @@ def _scalarized(node: Scalarized, scope: Scope) -> Value:
     settings = {name: number(value) for name, value in node.settings.items()}
     if node.ideal is not None:
         settings["ideal"] = _ideal(node, scope)
+    for name, point in node.points.items():
+        settings[name] = jnp.stack([number(value) for value in point])
     utility = node.function(values, weights, present=here, **settings)
+    if node.function in POSITIONAL:
+        weights = jnp.ones_like(weights)
     steered = np.array([_is_steered(part, scope) for part in node.parts])
     enough = _enough(jnp.where(steered, weights, 0), here, scope.absent)
     return utility, enough & _enough(jnp.where(steered, 0, weights), here, PROPAGATE)

@@ -1,6 +1,7 @@
 """The utility of a specification, and the conditions in it."""
 
 import re
+from typing import Any
 
 from morl.errors import InputError
 from morl.rewards.expression import (
@@ -21,7 +22,8 @@ from morl.rewards.named import Known, read_factor
 from morl.rewards.names import unknown_name
 from morl.rewards.objective import NAME
 from morl.rewards.plain import NUMBER, Plain, as_list, as_mapping, as_number, brief
-from morl.rewards.schedule import Number, is_schedule, nonnegative, positive
+from morl.rewards.schedule import is_schedule, nonnegative
+from morl.rewards.settings import check_points, setting
 from morl.rewards.spec import (
     SCALARIZERS,
 )
@@ -63,8 +65,8 @@ def read_node(data: Plain, known: Known, where: str) -> Node:
         )
     if kind == "sum":
         as_mapping(data, ("sum",), where)
-        parts, weights, _ = _parts(data["sum"], known, f"{where}.sum", ("weight",))
-        return Sum(parts, weights)
+        parts, columns = _parts(data["sum"], known, f"{where}.sum")
+        return Sum(parts, columns["weight"])
     return _scalarized(kind, data, known, where)
 
 
@@ -72,51 +74,80 @@ def _scalarized(
     kind: str, data: dict[str, Plain], known: Known, where: str
 ) -> Scalarized:
     if kind == "scalarizer":
-        keys = ("scalarizer", "of", "settings", "takes_ideal")
-        as_mapping(data, keys, where, ("of",))
-        function = known.function(data["scalarizer"], where)
-        takes_ideal = data.get("takes_ideal", False)
-        listed, settings = data["of"], data.get("settings", {})
-    else:
-        entry = SCALARIZERS[kind]
-        as_mapping(data, (kind, *entry.settings), where, entry.settings)
-        function, takes_ideal, listed = entry.function, entry.takes_ideal, data[kind]
-        settings = {key: data[key] for key in entry.settings}
-    keys = ("weight", "ideal") if takes_ideal else ("weight",)
-    parts, weights, ideal = _parts(listed, known, f"{where}.{kind}", keys)
-    values = {k: as_number(v, f"{where}.{k}") for k, v in settings.items()}
-    if "temperature" in values:
-        positive(values["temperature"], f"{where}.temperature")
-    if kind not in ("linear", "scalarizer"):
-        for weight in weights:
-            if not is_schedule(weight):
-                nonnegative(weight, f"{where}.{kind} weight")
-    return Scalarized(function, parts, weights, ideal if takes_ideal else None, values)
+        return _custom(data, known, where)
+    entry, place = SCALARIZERS[kind], f"{where}.{kind}"
+    names = tuple(entry.settings)
+    as_mapping(data, (kind, *names), where, names)
+    optional = ("ideal",) if entry.takes_ideal else ()
+    parts, columns = _parts(data[kind], known, place, optional, entry.points)
+    settings = {
+        name: setting(
+            read_factor(data[name], f"{where}.{name}"), limits, f"{where}.{name}"
+        )
+        for name, limits in entry.settings.items()
+    }
+    for weight in columns["weight"]:
+        if kind != "linear" and not is_schedule(weight):
+            nonnegative(weight, f"{place} weight")
+    points = {name: columns[name] for name in entry.points}
+    check_points(points, place)
+    ideal = columns.get("ideal")
+    return Scalarized(entry.function, parts, columns["weight"], ideal, settings, points)
+
+
+def _custom(data: dict[str, Plain], known: Known, where: str) -> Scalarized:
+    """A scalarizer of the caller's own."""
+    as_mapping(data, ("scalarizer", "of", "settings", "takes_ideal"), where, ("of",))
+    function = known.function(data["scalarizer"], where)
+    optional = ("ideal",) if data.get("takes_ideal", False) else ()
+    parts, columns = _parts(data["of"], known, f"{where}.scalarizer", optional)
+    settings = {
+        name: read_factor(value, f"{where}.{name}")
+        for name, value in data.get("settings", {}).items()
+    }
+    ideal = columns.get("ideal")
+    return Scalarized(function, parts, columns["weight"], ideal, settings)
 
 
 def _parts(
-    data: Plain, known: Known, where: str, keys: tuple[str, ...]
-) -> tuple[tuple[Node, ...], tuple[Number, ...], tuple[Number | None, ...]]:
-    """Parts with weights and ideals, from a list or a mapping of names to weights."""
+    data: Plain,
+    known: Known,
+    where: str,
+    optional: tuple[str, ...] = (),
+    required: tuple[str, ...] = (),
+) -> tuple[tuple[Node, ...], dict[str, tuple[Any, ...]]]:
+    """Parts, and their weights and points as columns.
+
+    They stand in a list, or in a mapping from names to weights.
+    """
     if isinstance(data, dict):
         data = [{"reward": name, "weight": weight} for name, weight in data.items()]
-    parts, weights, ideal = [], [], []
+    keys = ("weight", *optional, *required)
+    parts, columns = [], {key: [] for key in keys}
     for index, entry in enumerate(as_list(data, where)):
         place = f"{where}[{index}]"
         if not isinstance(entry, dict):
             raise InputError(f"found {brief(entry)}, expected a mapping", where=place)
         rest = {key: value for key, value in entry.items() if key not in keys}
         parts.append(read_node(rest, known, place))
-        weights.append(read_factor(entry.get("weight", 1.0), f"{place}.weight"))
-        point = entry.get("ideal")
-        ideal.append(None if point is None else as_number(point, f"{place}.ideal"))
+        columns["weight"].append(
+            read_factor(entry.get("weight", 1.0), f"{place}.weight")
+        )
+        for key in required:
+            if entry.get(key) is None:
+                raise InputError(f"{key!r} is missing", where=place)
+        for key in (*optional, *required):
+            value = entry.get(key)
+            columns[key].append(
+                None if value is None else as_number(value, f"{place}.{key}")
+            )
     if not parts:
         raise InputError("is empty", where=where)
     names = [part.name for part in parts if isinstance(part, Leaf)]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise InputError(f"{', '.join(doubled)} is given twice", where=where)
-    return tuple(parts), tuple(weights), tuple(ideal)
+    return tuple(parts), {key: tuple(values) for key, values in columns.items()}
 
 
 def read_condition(data: Plain, known: Known, where: str) -> Condition | Joined:

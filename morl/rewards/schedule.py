@@ -77,6 +77,23 @@ class Cosine(Schedule):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Geometric(Schedule):
+    """Built by :func:`geometric`."""
+
+    start: Number
+    end: Number
+    steps: Number
+    begin: Number = 0.0
+
+    def at(self, step: Number) -> Float[Array, ""]:
+        """The value at ``step``."""
+        share = jnp.clip((_real(step) - self.begin) / self.steps, 0, 1)
+        # Powers of each end, and not of their ratio, are exact at both ends.
+        return _real(self.start) ** (1 - share) * _real(self.end) ** share
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Piecewise(Schedule):
     """Built by :func:`piecewise`."""
 
@@ -147,6 +164,27 @@ def cosine(start: Number, end: Number, *, steps: Number, begin: Number = 0.0) ->
     )
 
 
+def geometric(
+    start: Number, end: Number, *, steps: Number, begin: Number = 0.0
+) -> Geometric:
+    """Equal factors from ``start`` to ``end``: the way to cool a temperature.
+
+    Args:
+      start: Value until step ``begin``, above 0.
+      end: Value from step ``begin + steps`` on, above 0.
+      steps: Length of the way, above 0.
+      begin: The step at which it starts.
+
+    Examples:
+      >>> print(f"{geometric(1.0, 0.01, steps=10).at(5):.3f}")
+      0.100
+    """
+    start, end = positive(start, "geometric start"), positive(end, "geometric end")
+    return Geometric(
+        *_checked("geometric", start, end, positive(steps, "geometric steps"), begin)
+    )
+
+
 def piecewise(boundaries: tuple[Number, ...], values: tuple[Number, ...]) -> Piecewise:
     """Steps: ``values[i]`` holds from ``boundaries[i - 1]`` up to ``boundaries[i]``.
 
@@ -194,7 +232,7 @@ def mixed(parts: tuple[Any, ...], factors: tuple[Number, ...]) -> Mixed:
 
 def is_schedule(value: object) -> bool:
     """Whether ``value`` depends on the step."""
-    return isinstance(value, (Linear, Cosine, Piecewise, Mixed))
+    return isinstance(value, (Linear, Cosine, Geometric, Piecewise, Mixed))
 
 
 def is_number(value: object) -> bool:
@@ -245,6 +283,31 @@ def nonnegative(value: Number, where: str) -> Number:
 def value_at(value: Number, step: Number) -> Number:
     """``value``, or what it is at ``step`` where it is a schedule."""
     return value.at(step) if is_schedule(value) else _real(value)
+
+
+def span(value: Number) -> tuple[float, float] | None:
+    """Least and greatest value on the whole way of a schedule; of a number, itself.
+
+    Of a sum of schedules these are bounds. None where any number is traced.
+
+    Examples:
+      >>> span(linear(1.0, 0.25, steps=10))
+      (0.25, 1.0)
+    """
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value)):
+        return None
+    if isinstance(value, Mixed):
+        ends = [
+            sorted(factor * end for end in bounds)
+            for part, factor in zip(value.parts, value.factors, strict=True)
+            if (bounds := span(part)) is not None
+        ]
+        return sum(low for low, _ in ends), sum(high for _, high in ends)
+    if isinstance(value, Piecewise):
+        return min(value.values), max(value.values)
+    if isinstance(value, (Linear, Cosine, Geometric)):
+        return min(value.start, value.end), max(value.start, value.end)
+    return value, value
 
 
 def scaled(value: Number, factor: Number) -> Number:

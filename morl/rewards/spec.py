@@ -4,7 +4,7 @@ A rule, transform, scalarizer or schedule is saved under its name here, with its
 settings as they are; a function is never saved, only what it is called.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from morl import scalarize
@@ -19,6 +19,15 @@ from morl.rewards.rules.length import Length
 from morl.rewards.rules.lexicon import Lexicon
 from morl.rewards.rules.ngrams import Distinct, Repetition
 from morl.rewards.rules.regex import Regex
+from morl.rewards.settings import (
+    NONNEGATIVE,
+    NONZERO,
+    ONE_OR_MORE,
+    POSITIVE,
+    SHARE,
+    SMALL,
+    Allowed,
+)
 from morl.rewards.transforms.bounds import (
     Clip,
     LogSigmoid,
@@ -48,11 +57,19 @@ class Sourced(NamedTuple):
 
 
 class Scalarizer(NamedTuple):
-    """A scalarizer, and what it takes beside rewards, weights and mask."""
+    """A scalarizer, and what it takes beside rewards, weights and mask.
+
+    Attributes:
+      function: The scalarizer.
+      takes_ideal: Whether it takes an ideal point.
+      settings: Its numbers, and what they may be.
+      points: Its other points, one number a part each.
+    """
 
     function: Callable[..., Any]
     takes_ideal: bool
-    settings: tuple[str, ...]
+    settings: Mapping[str, Allowed]
+    points: tuple[str, ...] = ()
 
 
 SOURCES = {
@@ -84,14 +101,39 @@ TRANSFORMS = {
 
 SCHEDULES = {
     "cosine": Made(schedule.Cosine, schedule.cosine),
+    "geometric": Made(schedule.Geometric, schedule.geometric),
     "linear": Made(schedule.Linear, schedule.linear),
     "mixed": Made(schedule.Mixed, schedule.mixed),
     "piecewise": Made(schedule.Piecewise, schedule.piecewise),
 }
 
 SCALARIZERS = {
-    "chebyshev": Scalarizer(scalarize.chebyshev, True, ()),
-    "linear": Scalarizer(scalarize.linear, False, ()),
-    "smooth_chebyshev": Scalarizer(scalarize.smooth_chebyshev, True, ("temperature",)),
-    "worst_case": Scalarizer(scalarize.worst_case, False, ()),
+    "augmented_chebyshev": Scalarizer(
+        scalarize.augmented_chebyshev, True, {"rho": NONNEGATIVE}
+    ),
+    "chebyshev": Scalarizer(scalarize.chebyshev, True, {}),
+    "cosmos": Scalarizer(
+        scalarize.cosmos, False, {"penalty": NONNEGATIVE}, ("reference",)
+    ),
+    "cvar": Scalarizer(scalarize.cvar, False, {"alpha": SHARE}),
+    "exponential": Scalarizer(scalarize.exponential, False, {"sharpness": POSITIVE}),
+    "generalized_gini": Scalarizer(scalarize.generalized_gini, False, {}),
+    "hypervolume_scalarization": Scalarizer(
+        scalarize.hypervolume_scalarization, False, {}, ("reference",)
+    ),
+    "lexicographic": Scalarizer(
+        scalarize.lexicographic, False, {"resolution": SMALL}, ("threshold", "floor")
+    ),
+    "linear": Scalarizer(scalarize.linear, False, {}),
+    "log_sum_exp": Scalarizer(scalarize.log_sum_exp, False, {"temperature": NONZERO}),
+    "lp_distance": Scalarizer(scalarize.lp_distance, True, {"p": ONE_OR_MORE}),
+    "nash_product": Scalarizer(scalarize.nash_product, False, {}, ("disagreement",)),
+    "owa": Scalarizer(scalarize.owa, False, {}),
+    "penalty_boundary": Scalarizer(
+        scalarize.penalty_boundary, True, {"penalty": NONNEGATIVE}
+    ),
+    "smooth_chebyshev": Scalarizer(
+        scalarize.smooth_chebyshev, True, {"temperature": POSITIVE}
+    ),
+    "worst_case": Scalarizer(scalarize.worst_case, False, {}),
 }

@@ -80,15 +80,15 @@ def formula(node: Node) -> str:
         return f"where({condition}, {sides[0]}, {sides[1]})"
     pairs = zip(node.parts, node.weights, strict=True)
     inner = ", ".join(f"{formula(part)}: {shown(weight)}" for part, weight in pairs)
-    points = [None] * len(node.parts) if node.ideal is None else node.ideal
-    given = [
-        f"{formula(part)}: {shown(point)}"
-        for part, point in zip(node.parts, points, strict=True)
-        if point is not None
-    ]
     settings = [f", {name}={shown(value)}" for name, value in node.settings.items()]
-    if given:
-        settings.append(f", ideal={{{', '.join(given)}}}")
+    points = node.points if node.ideal is None else node.points | {"ideal": node.ideal}
+    for name, values in points.items():
+        given = [
+            f"{formula(part)}: {shown(value)}"
+            for part, value in zip(node.parts, values, strict=True)
+            if value is not None
+        ]
+        settings += [f", {name}={{{', '.join(given)}}}"] if given else []
     return f"{node.function.__name__}({{{inner}}}{''.join(settings)})"
 
 

@@ -161,12 +161,17 @@ def _node(node: Node) -> dict[str, Plain]:
 
 
 def _scalarized(node: Scalarized) -> dict[str, Plain]:
-    points = (None,) * len(node.parts) if node.ideal is None else node.ideal
+    columns = {"weight": node.weights} | node.points
+    if node.ideal is not None:
+        columns["ideal"] = node.ideal
     parts = [
         _node(part)
-        | {"weight": _number(weight)}
-        | ({} if point is None else {"ideal": _number(point)})
-        for part, weight, point in zip(node.parts, node.weights, points, strict=True)
+        | {
+            name: _number(values[index])
+            for name, values in columns.items()
+            if values[index] is not None
+        }
+        for index, part in enumerate(node.parts)
     ]
     settings = {name: _number(value) for name, value in node.settings.items()}
     name = node.function.__name__

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from morl.scalarize.present import keep_present, widen
+from morl.scalarize.present import keep_gaps, keep_present
 
 
 def chebyshev(
@@ -43,6 +43,52 @@ def chebyshev(
     """
     shortfall, kept = _shortfalls(rewards, weights, ideal, present)
     return (-_peak(shortfall, kept)).astype(rewards.dtype)
+
+
+def augmented_chebyshev(
+    rewards: Float[Array, " k"],
+    weights: Float[Array, " k"],
+    *,
+    ideal: Float[Array, " k"],
+    rho: Float[Array, ""] | float = 0.05,
+    present: Bool[Array, " k"] | None = None,
+) -> Float[Array, ""]:
+    r"""Worst weighted shortfall, and a little of all of them.
+
+    .. math:: u(r) = \min_k w_k (r_k - z_k) + \rho \sum_k w_k (r_k - z_k)
+
+    The sum separates points that :func:`chebyshev` holds equal, so that every maximiser
+    is Pareto optimal in the objectives with weight. Points where the front bends inward
+    by a slope beyond about :math:`\rho` are still reached.
+
+    The sum is weighted, as in ParEGO; Steuer and Choo add the plain sum, in which an
+    objective without weight would count too.
+
+    Args:
+      rewards: Reward vector :math:`r`; absent entries may hold NaN.
+      weights: Weights :math:`w`, at least 0.
+      ideal: Ideal point :math:`z`, an upper bound on each reward.
+      rho: Share :math:`\rho` of the sum, at least 0 and small; 0 gives
+        :func:`chebyshev`.
+      present: Entries that count; the weights are renormalised over them, and the
+        utility is 0 where there is none.
+
+    Returns:
+      The utility, in the dtype of ``rewards``.
+
+    Examples:
+      >>> r, w = jnp.array([0.2, 0.9]), jnp.array([0.5, 0.5])
+      >>> print(f"{augmented_chebyshev(r, w, ideal=jnp.ones(2), rho=0.1):.3f}")
+      -0.445
+
+    References:
+      Steuer and Choo, An Interactive Weighted Tchebycheff Procedure for Multiple
+      Objective Programming, Mathematical Programming 26, 1983; Knowles, ParEGO, IEEE
+      Transactions on Evolutionary Computation 10, 2006, Equation 2.
+    """
+    shortfall, kept = _shortfalls(rewards, weights, ideal, present)
+    utility = -_peak(shortfall, kept) - rho * jnp.sum(shortfall)
+    return utility.astype(rewards.dtype)
 
 
 def smooth_chebyshev(
@@ -97,7 +143,7 @@ def _shortfalls(
     present: Bool[Array, " k"] | None,
 ) -> tuple[Float[Array, " k"], Bool[Array, " k"]]:
     rewards, weights, kept = keep_present(rewards, weights, present)
-    return jnp.where(kept, weights * (widen(ideal) - rewards), 0), kept
+    return -weights * keep_gaps(rewards, ideal, kept), kept
 
 
 def _peak(shortfall: Float[Array, " k"], kept: Bool[Array, " k"]) -> Float[Array, ""]:

@@ -1,5 +1,6 @@
 """What a scalarizer does with rewards that are absent."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -39,3 +40,52 @@ def keep_present(
     some = left > 0
     factor = jnp.where(some, total / jnp.where(some, left, 1), 1)
     return jnp.where(present, rewards, 0), kept * factor, present
+
+
+def keep_shares(
+    rewards: Float[Array, " k"],
+    weights: Float[Array, " k"],
+    present: Bool[Array, " k"] | None,
+) -> tuple[Float[Array, " k"], Float[Array, " k"], Bool[Array, " k"]]:
+    r"""Rewards, and weights as shares of their sum over the entries that are present.
+
+    .. math:: p_k = \frac{m_k w_k}{\sum_j m_j w_j}
+
+    For the scalarizers that read weights as probabilities or as a direction.
+
+    Args:
+      rewards: Reward vector; absent entries may hold NaN.
+      weights: Weight of each entry, at least 0.
+      present: Mask :math:`m`; None where all are present.
+
+    Returns:
+      Rewards (zero where absent), shares (zero where absent, all zero where nothing
+      that is present has weight) and where the shares are above 0, the first two in
+      float32 at least.
+    """
+    rewards, weights = widen(rewards), widen(weights)
+    if present is not None:
+        rewards, weights = (
+            jnp.where(present, rewards, 0),
+            jnp.where(present, weights, 0),
+        )
+    # Shares do not depend on the peak, and the square of a small total would underflow
+    # in the gradient of the quotient.
+    peak = jax.lax.stop_gradient(jnp.max(weights, initial=0))
+    weights = weights / jnp.where(peak > 0, peak, 1)
+    total = jnp.sum(weights)
+    shares = weights / jnp.where(total > 0, total, 1)
+    return rewards, shares, shares > 0
+
+
+def keep_gaps(
+    rewards: Float[Array, " k"], point: Float[Array, " k"], kept: Bool[Array, " k"]
+) -> Float[Array, " k"]:
+    """How far ``rewards`` lie above ``point``; 0 where nothing is kept.
+
+    Args:
+      rewards: Reward vector, zero where nothing is kept.
+      point: Ideal or reference point; may hold NaN where nothing is kept.
+      kept: Entries that count.
+    """
+    return jnp.where(kept, rewards - jnp.where(kept, widen(point), 0), 0)

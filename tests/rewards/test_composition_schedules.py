@@ -14,6 +14,7 @@ helpful, harmless = morl.objectives("helpful", "harmless")
 SCHEDULES = {
     "linear": schedules.linear(0.2, 1.0, steps=10, begin=5),
     "cosine": schedules.cosine(1.0, 0.1, steps=10, begin=5),
+    "geometric": schedules.geometric(1.0, 0.01, steps=10, begin=5),
     "piecewise": schedules.piecewise((3, 8), (0.0, 0.5, 1.0)),
     "mixed": (
         schedules.linear(0, 1, steps=10) * helpful * 2 + helpful
@@ -29,6 +30,7 @@ def expected(name, step):
     return {
         "linear": 0.2 + 0.8 * share,
         "cosine": 0.1 + 0.9 * (1 + math.cos(math.pi * share)) / 2,
+        "geometric": 0.01**share,
         "piecewise": 0.0 if step < 3 else 0.5 if step < 8 else 1.0,
         "mixed": 2 * min(step / 10, 1) + 1,
     }[name]
@@ -107,11 +109,19 @@ def test_a_wrong_number_of_values_names_both_counts():
         schedules.piecewise((3, 4), (0.0, 1.0))
 
 
-@pytest.mark.parametrize("make", [schedules.linear, schedules.cosine])
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (1.0, -1.0)])
+def test_a_geometric_schedule_stays_above_zero(ends):
+    with pytest.raises(morl.InputError, match="above 0"):
+        schedules.geometric(*ends, steps=3)
+
+
+@pytest.mark.parametrize(
+    "make", [schedules.linear, schedules.cosine, schedules.geometric]
+)
 @pytest.mark.parametrize("steps", [0, -1, float("nan")])
 def test_a_schedule_needs_steps(make, steps):
     with pytest.raises(morl.InputError, match="steps"):
-        make(0.0, 1.0, steps=steps)
+        make(0.5, 1.0, steps=steps)
 
 
 def test_a_schedule_of_a_threshold_or_a_schedule_is_refused():
