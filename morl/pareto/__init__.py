@@ -1,6 +1,18 @@
 """Dominance, hypervolume, directions, and the record of a front."""
 
-from morl.pareto.directions import simplex_lattice
+from morl.pareto.attainment import attainment, attainment_surface
+from morl.pareto.comparison import (
+    Estimate,
+    difference_interval,
+    indicator_intervals,
+    one_by_one,
+    probability_higher,
+)
+from morl.pareto.coverage import convex_coverage
+from morl.pareto.directions import dirichlet, simplex_lattice, sobol_simplex
+from morl.pareto.distances import igd, igd_plus
+from morl.pareto.epsilon import epsilon_additive
+from morl.pareto.expected import expected_utility, maximum_utility_loss
 from morl.pareto.files import (
     front_from_json,
     front_text,
@@ -21,6 +33,7 @@ from morl.pareto.front import (
     weights_of,
 )
 from morl.pareto.host import hypervolume, hypervolume_contributions, non_dominated
+from morl.pareto.knees import knee_distance, trade_off
 from morl.pareto.marks import (
     Gain,
     control_gains,
@@ -33,9 +46,13 @@ from morl.pareto.marks import (
     vertex_gains,
 )
 from morl.pareto.normalisation import Normalisation, normalised, protocol_reference
+from morl.pareto.r2 import r2, r2_exact
+from morl.pareto.riesz import riesz_directions
+from morl.pareto.spread import mean_inner_product, spacing
 from morl.pareto.verdicts import Verdict, control_verdict
 
 __all__ = [
+    "Estimate",
     "ExactFront",
     "Front",
     "FrontPoint",
@@ -44,8 +61,15 @@ __all__ = [
     "Normalisation",
     "Provenance",
     "Verdict",
+    "attainment",
+    "attainment_surface",
     "control_gains",
     "control_verdict",
+    "convex_coverage",
+    "difference_interval",
+    "dirichlet",
+    "epsilon_additive",
+    "expected_utility",
     "find_ties",
     "front_from_json",
     "front_text",
@@ -53,19 +77,33 @@ __all__ = [
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_interval",
+    "igd",
+    "igd_plus",
+    "indicator_intervals",
     "intervals_of",
+    "knee_distance",
     "mark_dominated",
+    "maximum_utility_loss",
+    "mean_inner_product",
     "methods_of",
     "monotonicity_violations",
     "non_dominated",
     "normalised",
+    "one_by_one",
+    "probability_higher",
     "protocol_reference",
+    "r2",
+    "r2_exact",
     "read_front",
     "rewards_of",
+    "riesz_directions",
     "select",
     "separated",
     "share_closed",
     "simplex_lattice",
+    "sobol_simplex",
+    "spacing",
+    "trade_off",
     "vertex_gains",
     "weights_of",
     "write_front",

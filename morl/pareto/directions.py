@@ -1,10 +1,13 @@
 """Well-spread weightings: points of the probability simplex."""
 
 from itertools import combinations
-from math import comb
+from math import ceil, comb, log2
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Key
+from scipy.stats import qmc
 
 from morl.errors import InputError
 
@@ -57,3 +60,98 @@ def simplex_lattice(num_objectives: int, divisions: int) -> Float[np.ndarray, "n
     ).reshape(size, num_objectives - 1)
     fence = np.full((size, 1), -1), bars, np.full((size, 1), places)
     return (np.diff(np.concatenate(fence, axis=1), axis=1) - 1) / divisions
+
+
+def _check_counts(
+    num_objectives: int, num_points: int, *, least: int, where: str
+) -> None:
+    if num_objectives < 1 or num_points < least or num_points > MOST_POINTS:
+        raise InputError(
+            f"found {num_objectives} objectives and {num_points} points, expected at "
+            f"least 1 objective and {least} to {MOST_POINTS} points",
+            where=where,
+        )
+
+
+def sobol_simplex(
+    num_objectives: int, num_points: int, *, seed: int = 0
+) -> Float[np.ndarray, "n k"]:
+    r"""Weightings that fill the simplex evenly, any number of them.
+
+    Scrambled Sobol points :math:`u` of the cube break a stick of length 1, piece by
+    piece,
+
+    .. math:: w_j = \Big(1 - \sum_{i<j} w_i\Big) \big(1 - (1 - u_j)^{1/(K-j)}\big)
+
+    which carries the uniform distribution of the cube to that of the simplex. They are
+    most even for a power of 2; a longer sequence begins with the shorter one.
+
+    Args:
+      num_objectives: :math:`K`, at least 1.
+      num_points: At least 1.
+      seed: Of the scrambling; equal arguments give equal points.
+
+    Returns:
+      One weighting a row, float64.
+
+    Raises:
+      InputError: A count below 1, or more than a million points.
+
+    Examples:
+      >>> sobol_simplex(3, 8).shape
+      (8, 3)
+
+    References:
+      Fang and Wang, Number-Theoretic Methods in Statistics, 1994 (the map); Owen,
+      Scrambled Net Variance for Integrals of Smooth Functions, Ann. Statist. 25(4),
+      1997 (the scrambling).
+    """
+    _check_counts(num_objectives, num_points, least=1, where="sobol_simplex")
+    if num_objectives == 1:
+        return np.ones((num_points, 1))
+    sequence = qmc.Sobol(num_objectives - 1, rng=np.random.default_rng(seed))
+    cube = sequence.random_base2(ceil(log2(num_points)))[:num_points]
+    left = np.ones((num_points, num_objectives))
+    pieces_after = np.arange(num_objectives - 1, 0, -1)
+    left[:, 1:] = np.cumprod((1 - cube) ** (1 / pieces_after[None]), axis=1)
+    return np.append(left[:, :-1] - left[:, 1:], left[:, -1:], axis=1)
+
+
+def dirichlet(
+    key: Key[Array, ""],
+    num_objectives: int,
+    num_points: int,
+    *,
+    alpha: Float[Array, " k"] | float = 1.0,
+) -> Float[Array, "n k"]:
+    r"""Random weightings from a Dirichlet distribution, under jit as well.
+
+    Args:
+      key: Consumed once.
+      num_objectives: :math:`K`, at least 1.
+      num_points: At least 1.
+      alpha: Concentration, above 0, shared or one an objective: 1 is uniform on the
+        simplex, less prefers its corners and edges, more its middle.
+
+    Returns:
+      One weighting a row, in float32 at least.
+
+    Raises:
+      InputError: A count below 1, more than a million points, or a wrong number of
+        concentrations.
+
+    Examples:
+      >>> dirichlet(jax.random.key(0), 3, 8).shape
+      (8, 3)
+    """
+    _check_counts(num_objectives, num_points, least=1, where="dirichlet")
+    shape = np.shape(alpha)
+    if shape not in ((), (num_objectives,)):
+        raise InputError(
+            f"alpha has shape {shape}, expected a number or {num_objectives} of them",
+            where="dirichlet",
+        )
+    given = jnp.asarray(alpha)
+    given = given.astype(jnp.promote_types(given.dtype, jnp.float32))
+    given = jnp.broadcast_to(given, (num_objectives,))
+    return jax.random.dirichlet(key, given, (num_points,))
