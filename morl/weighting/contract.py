@@ -84,6 +84,18 @@ def present_gramian(signals: Signals) -> Float[Array, "k k"]:
     return jnp.where(both, gramian, 0)
 
 
+def present_cross(signals: Signals, method: str) -> Float[Array, "k k"]:
+    """The cross-Gramian, with zeros where an objective is absent.
+
+    Raises:
+      InputError: It is missing.
+    """
+    cross = required(signals.cross, "cross", method)
+    cross = cross.astype(jnp.promote_types(cross.dtype, jnp.float32))
+    present = present_of(signals)
+    return jnp.where(present[:, None] & present[None], cross, 0)
+
+
 def preferences(
     prefs: Float[Array, " k"] | None, signals: Signals
 ) -> Float[Array, " k"]:

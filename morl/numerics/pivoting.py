@@ -1,0 +1,227 @@
+"""Principal pivots: the one step that active-set methods on a small matrix consist of.
+
+A tableau holds :math:`y = M x + Q`. Pivoting on a set :math:`S` of indices exchanges
+:math:`x_S` and :math:`y_S`, and so inverts :math:`M_{SS}`; the same pivot takes an
+index in and out, for :math:`O(k^2)` each.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+# Below this share of its diagonal entry, in units of rounding, what is left of a pivot
+# is noise: the row is a combination of those inside.
+LEAST_PIVOT = 8
+# Up to this many entries all subsets are solved at once: 64 of them.
+MOST_ENUMERATED = 6
+# Pivots an entry, beyond which an active-set run is given up; its residual says so.
+MOST_PIVOTS = 6
+
+
+class Tableau(NamedTuple):
+    r"""A matrix and columns, pivoted on the indices that are inside.
+
+    Attributes:
+      matrix: :math:`M` where nothing is inside; :math:`M_{SS}^{-1}` in the block of
+        those that are.
+      columns: :math:`Q` where nothing is inside; :math:`-M_{SS}^{-1} Q_S` in the rows
+        of those that are.
+    """
+
+    matrix: Float[Array, "k k"]
+    columns: Float[Array, "k r"]
+
+
+def pivoted(tableau: Tableau, index: Int[Array, ""] | int) -> Tableau:
+    """Exchanges one index; a second time undoes it.
+
+    A pivot that is zero but for rounding is replaced by the rounding.
+
+    References:
+      Tucker, Principal Pivotal Transforms of Square Matrices, SIAM Review 5, 1963;
+      Cottle, Pang and Stone, The Linear Complementarity Problem, section 2.3.
+    """
+    matrix, columns = tableau
+    row, column = matrix[index], matrix[:, index]
+    least = LEAST_PIVOT * jnp.finfo(matrix.dtype).eps
+    pivot = jnp.maximum(row[index], least)
+    here = jnp.arange(matrix.shape[0]) == index
+    fresh = columns[index] / pivot
+    swept = matrix - column[:, None] * (row / pivot)[None]
+    swept = jnp.where(here[:, None], -(row / pivot)[None], swept)
+    border = jnp.where(here, 1 / pivot, column / pivot)
+    return Tableau(
+        jnp.where(here[None], border[:, None], swept),
+        jnp.where(here[:, None], -fresh[None], columns - column[:, None] * fresh[None]),
+    )
+
+
+class Subspace(NamedTuple):
+    """Where a solution lies.
+
+    Attributes:
+      inside: Entries that may be positive; the others are zero.
+      columns: :math:`-M_{SS}^{-1} Q_S` in the rows inside, zero outside.
+    """
+
+    inside: Bool[Array, " k"]
+    columns: Float[Array, "k r"]
+
+
+class Problem(NamedTuple):
+    r"""Minimise a convex function over :math:`x \ge 0`.
+
+    Attributes:
+      matrix: :math:`M`, positive semidefinite with a diagonal of ones (or zeros).
+      columns: :math:`Q`, what the minimisers over subspaces are made of.
+      allowed: Entries that may be positive.
+      minimiser: From the columns of a subspace to the minimiser over it, signs free.
+      gradient: The gradient at a point, less its multiplier of an equality.
+    """
+
+    matrix: Float[Array, "k k"]
+    columns: Float[Array, "k r"]
+    allowed: Bool[Array, " k"]
+    minimiser: Callable[[Subspace], Float[Array, " k"]]
+    gradient: Callable[[Float[Array, " k"]], Float[Array, " k"]]
+
+
+def refined(
+    problem: Problem, inverse: Float[Array, "k k"], start: Subspace
+) -> Subspace:
+    """Columns corrected twice by their own residual, which pivots let grow."""
+    inside, columns = start
+    both = inside[:, None] & inside[None]
+    inverse = jnp.where(both, inverse, 0)
+    for _ in range(2):
+        gap = jnp.where(inside[:, None], problem.matrix @ columns + problem.columns, 0)
+        columns = columns - inverse @ gap
+    return Subspace(inside, columns)
+
+
+def polished(problem: Problem, inside: Bool[Array, " k"]) -> Subspace:
+    """The subspace solved directly: differentiable in the matrix and the columns."""
+    both = inside[:, None] & inside[None]
+    block = jnp.where(both, problem.matrix, jnp.eye(inside.size, dtype=bool))
+    target = jnp.where(inside[:, None], -problem.columns, 0)
+    return Subspace(inside, jnp.linalg.solve(block, target))
+
+
+class _Walk(NamedTuple):
+    """State of an active-set run: a tableau, and a feasible point."""
+
+    tableau: Tableau
+    inside: Bool[Array, " k"]
+    point: Float[Array, " k"]
+    refused: Bool[Array, " k"]
+    entered: Int[Array, ""]
+    done: Bool[Array, ""]
+    count: Int[Array, ""]
+
+
+def free_entries(
+    problem: Problem, start: Float[Array, " k"] | None = None
+) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
+    """The entries of the minimiser that are not held at zero, and their inverse block.
+
+    Few entries: the best of all subsets. More: one index enters or leaves at a time,
+    never raising the function (Lawson and Hanson's method, by pivots).
+
+    Args:
+      problem: What is minimised.
+      start: A feasible point with one positive entry, where zero is none.
+
+    References:
+      Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23.
+    """
+    if problem.allowed.size <= MOST_ENUMERATED:
+        return _best_subset(problem)
+    return _walked(problem, start)
+
+
+def _best_subset(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
+    """Every subset solved; the one that violates the conditions of optimality least."""
+    stack = Tableau(problem.matrix[None], problem.columns[None])
+    inside = jnp.zeros((1, problem.allowed.size), bool)
+    for index in range(problem.allowed.size):
+        more = jax.vmap(pivoted, in_axes=(0, None))(stack, index)
+        stack = Tableau(
+            *(jnp.concatenate(pair) for pair in zip(stack, more, strict=True))
+        )
+        inside = jnp.concatenate([inside, inside.at[:, index].set(True)])
+    columns = jnp.where(inside[..., None], stack.columns, 0)
+    points = jax.vmap(problem.minimiser)(Subspace(inside, columns))
+    points = jnp.where(inside, points, 0)
+    slopes = jax.vmap(problem.gradient)(points)
+    worst = jnp.where(inside, jnp.maximum(jnp.abs(slopes), -points), -slopes)
+    worst = jnp.where(problem.allowed[None], worst, jnp.where(inside, jnp.inf, 0))
+    violation = jnp.max(worst, axis=1)
+    best = jnp.argmin(jnp.where(jnp.isfinite(violation), violation, jnp.inf))
+    return inside[best], stack.matrix[best]
+
+
+def _walked(
+    problem: Problem, start: Float[Array, " k"] | None
+) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
+    """Pivots one index at a time until no entry would lower the function."""
+    size, kind = problem.allowed.size, problem.matrix.dtype
+    eps = jnp.finfo(kind).eps
+    tableau = Tableau(problem.matrix, problem.columns)
+    inside, point = jnp.zeros(size, bool), jnp.zeros(size, kind)
+    if start is not None:
+        first = jnp.argmax(start)
+        tableau = pivoted(tableau, first)
+        inside, point = jnp.arange(size) == first, start
+
+    def step(walk: _Walk) -> _Walk:
+        tableau, inside, point = walk.tableau, walk.inside, walk.point
+        columns = jnp.where(inside[:, None], tableau.columns, 0)
+        aim = jnp.where(inside, problem.minimiser(Subspace(inside, columns)), 0)
+        falling = inside & (aim <= 0)
+        ratio = jnp.where(point > 0, point / jnp.where(falling, point - aim, 1), 0)
+        ratio = jnp.where(falling, ratio, jnp.inf)
+        leaving, blocked = jnp.argmin(ratio), jnp.any(falling)
+        share = jnp.minimum(ratio[leaving], 1)
+        out = blocked & (jnp.arange(size) == leaving)
+        moved = jnp.where(inside & ~out, point + share * (aim - point), 0)
+        # An entry that leaves as it came had a slope of nothing but rounding.
+        refused = walk.refused | (out & (leaving == walk.entered) & (share == 0))
+        slope = jnp.where(
+            inside | refused | ~problem.allowed, jnp.inf, problem.gradient(moved)
+        )
+        entering = jnp.argmin(slope)
+        least = -4 * eps * (1 + jnp.max(moved))
+        done = ~blocked & ~(slope[entering] < least)
+        index = jnp.where(blocked, leaving, entering)
+        flipped = inside ^ (jnp.arange(size) == index)
+        return _Walk(
+            pivoted(tableau, index),
+            jnp.where(done, inside, flipped),
+            jnp.maximum(moved, 0),
+            refused,
+            jnp.where(blocked, -1, entering),
+            done,
+            walk.count + 1,
+        )
+
+    def keep_last(walk: _Walk) -> _Walk:
+        after = step(walk)
+        same = lambda old, new: jnp.where(after.done, old, new)
+        return after._replace(tableau=jax.tree.map(same, walk.tableau, after.tableau))
+
+    never = jnp.int32(-1)
+    begun = _Walk(
+        tableau,
+        inside,
+        point,
+        jnp.zeros(size, bool),
+        never,
+        jnp.zeros((), bool),
+        jnp.int32(0),
+    )
+    going = lambda walk: ~walk.done & (walk.count < MOST_PIVOTS * size)
+    end = jax.lax.while_loop(going, keep_last, begun)
+    return end.inside, end.tableau.matrix
