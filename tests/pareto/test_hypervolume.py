@@ -1,0 +1,192 @@
+"""Compiled hypervolume and contributions against published numbers and moocore."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from morl.errors import InputError
+from morl.pareto import host
+from morl.pareto.contributions import hypervolume_contributions
+from morl.pareto.hypervolume import _grid, _slices, hypervolume
+from morl.worlds import deep_sea_concave, deep_sea_convex
+
+FIVE = [(8.5, 3), (8.5, 3.5), (5, 5), (9, 1), (4, 5)]
+# The examples of pymoo, moocore and of the deep-sea benchmark, signs turned to rewards.
+PUBLISHED = [
+    ([(5, 5), (4, 6), (2, 7), (7, 4)], (0, 0), 39),
+    ([(-5, -5), (-4, -6), (-2, -7), (-7, -4)], (-10, -10), 38),
+    ([(-1, 0, -1), (0, -1, 0)], (-2, -2, -2), 5),
+    ([(1, 2, 3)], (1, 2, 3), 0),
+    (FIVE, (0, 0), 37.75),
+    (FIVE, (1, 0.5), 28.75),
+    (deep_sea_convex().rewards, deep_sea_convex().reference, 401.8),
+    (deep_sea_concave().rewards, deep_sea_concave().reference, 1155),
+]
+volume, contributions = jax.jit(hypervolume), jax.jit(hypervolume_contributions)
+slope_of = jax.jit(jax.grad(hypervolume))
+masked_slope = jax.jit(jax.grad(lambda p, z, m: hypervolume(p, z, mask=m)))
+# Compiling a gradient takes seconds.
+DEEP = [1, 2, 3, *(pytest.param(k, marks=pytest.mark.slow) for k in (4, 5))]
+COUNTS = {2: 9, 3: 8, 4: 7, 5: 5}
+
+
+@pytest.mark.parametrize(("points", "reference", "expected"), PUBLISHED)
+def test_published_volumes_are_met_in_both_types(points, reference, expected):
+    single = volume(jnp.array(points, jnp.float32), jnp.array(reference, jnp.float32))
+    assert single.dtype == jnp.float32
+    np.testing.assert_allclose(single, expected, rtol=1e-6)
+    with jax.enable_x64(True):
+        double = volume(jnp.array(points, float), jnp.array(reference, float))
+        assert double.dtype == jnp.float64
+        np.testing.assert_allclose(double, expected, rtol=1e-10)
+
+
+def cases(k, num_cases=300):
+    """Few levels, so that ties, copies, dominated and low points abound."""
+    rng = np.random.default_rng(k)
+    shape = (num_cases, COUNTS[k], k)
+    points = rng.integers(-2, rng.integers(2, 9, (num_cases, 1, 1)), shape)
+    mask = rng.random(shape[:2]) < 0.8
+    reference = rng.integers(-1, 2, (num_cases, k))
+    return points.astype(float), reference.astype(float), mask
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_volumes_are_those_of_moocore_with_ties_copies_and_low_points(k):
+    points, reference, mask = cases(k)
+    holed = np.where(mask[..., None], points, np.nan)
+    both = jax.vmap(lambda p, z, m: hypervolume(p, z, mask=m))
+    actual = jax.jit(both)(*map(jnp.asarray, (holed, reference, mask)))
+    expected = [
+        host.hypervolume(p[m], z)
+        for p, z, m in zip(points, reference, mask, strict=True)
+    ]
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_contributions_are_those_of_moocore_with_ties_copies_and_low_points(k):
+    points, reference, mask = cases(k)
+    holed = np.where(mask[..., None], points, np.nan)
+    each = jax.vmap(lambda p, z, m: hypervolume_contributions(p, z, mask=m))
+    actual = jax.jit(each)(*map(jnp.asarray, (holed, reference, mask)))
+    expected = np.zeros(mask.shape)
+    for row, (p, z, m) in enumerate(zip(points, reference, mask, strict=True)):
+        expected[row, m] = host.hypervolume_contributions(p[m], z)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("k", "n"), [(3, 1200), (4, 110), (5, 36)])
+def test_sets_beyond_the_grid_have_the_volume_of_moocore(k, n):
+    rng = np.random.default_rng(n)
+    points = np.abs(rng.normal(size=(n, k)))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    actual = volume(jnp.asarray(points, jnp.float32), jnp.zeros(k))
+    expected = host.hypervolume(points, np.zeros(k))
+    np.testing.assert_allclose(actual, expected, rtol=5e-6)
+
+
+@pytest.mark.parametrize("k", DEEP[2:4])
+def test_slices_and_the_grid_agree_in_value_and_gradient(k):
+    with jax.enable_x64(True):
+        extents = jnp.asarray(np.random.default_rng(k).random((9, k)))
+        grid, slope = jax.jit(jax.value_and_grad(_grid))(extents)
+        sliced, other = jax.jit(jax.value_and_grad(_slices))(extents)
+    np.testing.assert_allclose(sliced, grid, rtol=1e-13)
+    np.testing.assert_allclose(other, slope, atol=1e-13)
+
+
+def spread(k, n=6):
+    rng = np.random.default_rng(k)
+    return rng.permuted(np.tile(np.arange(n) / n, (k, 1)), axis=1).T + 0.1
+
+
+@pytest.mark.parametrize("k", DEEP)
+def test_gradients_are_finite_differences(k):
+    with jax.enable_x64(True):
+        # Coordinates differ by 1/6 at least: no difference quotient crosses a tie.
+        points, reference = jnp.asarray(spread(k)), jnp.zeros(k)
+        check_grads(volume, (points, reference), 1, eps=1e-4)
+
+
+def test_the_gradient_of_two_points_is_the_length_of_their_edges():
+    points = jnp.array([[3.0, 1.0], [1.0, 2.0]])
+    slope = slope_of(points, jnp.zeros(2))
+    np.testing.assert_array_equal(slope, [[1, 2], [1, 1]])
+
+
+@pytest.mark.parametrize("k", DEEP)
+def test_dominated_masked_and_low_points_have_no_gradient(k):
+    points = np.tile(spread(k, 4), (2, 1))
+    best = host.non_dominated(points[:4])
+    # The copies are lower in one objective alone: they tie in all others.
+    points[4:, k - 1] -= 0.05
+    points = np.concatenate([points, np.full((1, k), np.nan), np.full((1, k), 9.0)])
+    points[-1, 0] = -1
+    mask = jnp.arange(10) != 8
+    slope = masked_slope(jnp.asarray(points, jnp.float32), jnp.zeros(k), mask)
+    slope = np.asarray(slope)
+    assert (slope[:4][best] > 0).all()
+    assert (slope[:4][~best] == 0).all()
+    assert (slope[4:] == 0).all()
+
+
+@pytest.mark.parametrize("k", DEEP)
+def test_equal_points_share_the_gradient_of_one(k):
+    points = jnp.asarray(np.tile(spread(k, 5), (2, 1)), jnp.float32)
+    alone = masked_slope(points, jnp.zeros(k), jnp.arange(10) < 5)[:5]
+    twice = masked_slope(points, jnp.zeros(k), jnp.ones(10, bool))
+    assert (alone > 0).any()
+    np.testing.assert_allclose(twice, jnp.tile(alone / 2, (2, 1)), atol=1e-6)
+
+
+def test_a_set_that_is_all_masked_has_no_volume_and_no_gradient():
+    empty = partial(hypervolume, mask=jnp.zeros(3, bool))
+    points = jnp.full((3, 3), jnp.nan)
+    value, slope = jax.jit(jax.value_and_grad(empty))(points, jnp.zeros(3))
+    assert value == 0
+    assert (slope == 0).all()
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_nan_that_counts_is_not_hidden(k):
+    points = jnp.ones((3, k)).at[1, 0].set(jnp.nan)
+    assert jnp.isnan(volume(points, jnp.zeros(k)))
+    assert jnp.isnan(contributions(points, jnp.zeros(k))).all()
+
+
+def test_half_precision_is_accumulated_in_single():
+    points = jnp.array(FIVE, jnp.bfloat16)
+    value = volume(points, jnp.zeros(2, jnp.bfloat16))
+    assert value.dtype == jnp.float32
+    assert value == 37.75
+
+
+def test_the_small_contribution_of_a_far_point_keeps_its_digits():
+    # 1e-3 of 1e6: the difference of the two volumes would keep no digit of float32.
+    points = jnp.array([[1000.0, 1000.0], [1000.5, 0.002]])
+    found = contributions(points, jnp.zeros(2))
+    np.testing.assert_allclose(found[1], 0.5 * 0.002, rtol=1e-3)
+
+
+def test_contributions_one_at_a_time_are_those_of_moocore():
+    points = np.random.default_rng(0).random((40, 5))
+    points = points[host.non_dominated(points)][:20]
+    # 20^4 cells a point: no more than six points fit together.
+    actual = contributions(jnp.asarray(points, jnp.float32), jnp.zeros(5))
+    expected = host.hypervolume_contributions(points, np.zeros(5))
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("fn", [hypervolume, hypervolume_contributions])
+def test_what_cannot_be_computed_is_refused_with_a_way_out(fn):
+    with pytest.raises(InputError, match=rf"morl\.pareto\.host\.{fn.__name__}"):
+        fn(jnp.ones((3, 6)), jnp.zeros(6))
+    with pytest.raises(InputError, match="found 3 and 2 objectives"):
+        fn(jnp.ones((3, 3)), jnp.zeros(2))
+    with pytest.raises(InputError, match="found 0 and 1 rows"):
+        fn(jnp.ones((0, 3)), jnp.zeros(3))
