@@ -13,6 +13,7 @@ from morl.models import TransformerConfig
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = ROOT / ".venv-peers" / ".installed"
+WITHOUT_MODEL = ("evolution",)
 QUESTIONS = ("features", "generation", "heads")
 TINY = TransformerConfig(300, 32, 2, 4, 2, 8, 48)
 SMALL = {
@@ -170,15 +171,16 @@ def test_every_script_is_a_known_question():
         for path in BENCHMARKS.glob("*.py")
         if "__main__" in path.read_text().splitlines()[-2]
     }
-    assert scripts == set(QUESTIONS)
+    assert scripts == {*QUESTIONS, *WITHOUT_MODEL}
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", [*QUESTIONS, *WITHOUT_MODEL])
 def test_a_script_explains_itself(question):
     done = ran(question, "--help")
     assert done.returncode == 0, done.stderr
-    for option in ("--model", "--rounds", "--cores"):
+    for option in ("--rounds", "--cores"):
         assert option in done.stdout
+    assert ("--model" in done.stdout) == (question in QUESTIONS)
 
 
 @pytest.mark.slow
