@@ -202,7 +202,7 @@ def _walked(
             jnp.where(done, inside, flipped),
             jnp.maximum(moved, 0),
             refused,
-            jnp.where(blocked, -1, entering),
+            jnp.where(blocked, -1, entering).astype(jnp.int32),
             done,
             walk.count + 1,
         )
