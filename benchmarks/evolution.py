@@ -20,7 +20,7 @@ from peer import SERVER, Peer, running, torch_command
 
 from morl.fronts.search import nsga2
 from morl.fronts.search.box import Box
-from morl.pareto import hypervolume
+from morl.pareto.host import hypervolume
 from morl.worlds import Problem, dtlz2, zdt1
 
 TOLERANCE = 0.01

@@ -82,6 +82,34 @@ def test_importing_morl_loads_no_plotting():
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
+# Run apart: in a process that imported the modules already, nothing would change.
+EXPORTS = """
+import importlib, pkgutil, morl
+
+rooms = [
+    importlib.import_module(found.name)
+    for found in pkgutil.walk_packages(morl.__path__, "morl.")
+    if found.ispkg
+]
+listed = [room for room in (morl, *rooms) if hasattr(room, "__all__")]
+said = {(room, name): getattr(room, name) for room in listed for name in room.__all__}
+for found in pkgutil.walk_packages(morl.__path__, "morl."):
+    importlib.import_module(found.name)
+for (room, name), before in said.items():
+    assert getattr(room, name) is before, f"{room.__name__}.{name} is hidden"
+assert len(said) > 300
+"""
+
+
+def test_no_exported_name_is_hidden_by_the_module_of_that_name():
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-c", EXPORTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_init_files_only_export():
     allowed = ast.Import | ast.ImportFrom | ast.Assign | ast.Expr
     for path in ROOT.rglob("__init__.py"):

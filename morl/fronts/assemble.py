@@ -21,7 +21,7 @@ from morl.pareto import (
     Normalisation,
     Provenance,
     find_ties,
-    hypervolume,
+    host,
     hypervolume_interval,
     mark_dominated,
     protocol_reference,
@@ -169,7 +169,7 @@ def _exact(
     exact = measure._replace(candidates=knowing, betas=())
     points = mark_dominated(exact.methods(swept, "sweep", "")[BEST_OF_N].points)
     best, start = (
-        hypervolume(np.array(rewards), floor)
+        host.hypervolume(np.array(rewards), floor)
         for rewards in ([point.rewards for point in points], [base.rewards])
     )
     return ExactFront(
@@ -193,5 +193,6 @@ def _marked(measured: Measured) -> Measured:
 def _volume(measured: Measured, floor: Float[np.ndarray, " k"]) -> Hypervolume:
     rewards = np.array([point.rewards for point in measured.points])
     return Hypervolume(
-        hypervolume(rewards, floor), hypervolume_interval(measured.resampled, floor)
+        host.hypervolume(rewards, floor),
+        hypervolume_interval(measured.resampled, floor),
     )

@@ -9,7 +9,7 @@ from morl.fronts.measure import Measure, Measured, bounds_of
 from morl.fronts.trace import Sweep, trace_sweep
 from morl.numerics import resampled_means
 from morl.numerics.bootstrap import LEVEL
-from morl.pareto import Hypervolume, hypervolume, hypervolume_interval
+from morl.pareto import Hypervolume, host, hypervolume_interval
 from morl.rewards import Composition
 
 NOISE = "noise"
@@ -100,7 +100,7 @@ def control_volumes(
     """
     found = []
     for method in np.moveaxis(np.asarray(noise.judged), 1, 0):
-        volumes = [hypervolume(points.mean(axis=1), floor) for points in method]
+        volumes = [host.hypervolume(points.mean(axis=1), floor) for points in method]
         resampled = [
             resampled_means(points.swapaxes(0, 1), measure.counts[place :: len(method)])
             for place, points in enumerate(method)

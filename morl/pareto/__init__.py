@@ -1,5 +1,6 @@
 """Dominance, hypervolume, directions, and the record of a front."""
 
+from morl.pareto.archive import Archive, init_archive, update_archive
 from morl.pareto.attainment import attainment, attainment_surface
 from morl.pareto.comparison import (
     Estimate,
@@ -8,9 +9,11 @@ from morl.pareto.comparison import (
     one_by_one,
     probability_higher,
 )
+from morl.pareto.contributions import hypervolume_contributions
 from morl.pareto.coverage import convex_coverage
 from morl.pareto.directions import dirichlet, simplex_lattice, sobol_simplex
 from morl.pareto.distances import igd, igd_plus
+from morl.pareto.dominance import crowding_distance, front_rank, non_dominated
 from morl.pareto.epsilon import epsilon_additive
 from morl.pareto.expected import expected_utility, maximum_utility_loss
 from morl.pareto.files import (
@@ -32,7 +35,7 @@ from morl.pareto.front import (
     select,
     weights_of,
 )
-from morl.pareto.host import hypervolume, hypervolume_contributions, non_dominated
+from morl.pareto.hypervolume import hypervolume
 from morl.pareto.knees import knee_distance, trade_off
 from morl.pareto.marks import (
     Gain,
@@ -52,6 +55,7 @@ from morl.pareto.spread import mean_inner_product, spacing
 from morl.pareto.verdicts import Verdict, control_verdict
 
 __all__ = [
+    "Archive",
     "Estimate",
     "ExactFront",
     "Front",
@@ -66,12 +70,14 @@ __all__ = [
     "control_gains",
     "control_verdict",
     "convex_coverage",
+    "crowding_distance",
     "difference_interval",
     "dirichlet",
     "epsilon_additive",
     "expected_utility",
     "find_ties",
     "front_from_json",
+    "front_rank",
     "front_text",
     "front_to_json",
     "hypervolume",
@@ -80,6 +86,7 @@ __all__ = [
     "igd",
     "igd_plus",
     "indicator_intervals",
+    "init_archive",
     "intervals_of",
     "knee_distance",
     "mark_dominated",
@@ -104,6 +111,7 @@ __all__ = [
     "sobol_simplex",
     "spacing",
     "trade_off",
+    "update_archive",
     "vertex_gains",
     "weights_of",
     "write_front",

@@ -13,8 +13,8 @@ from morl.errors import InputError
 from morl.pareto import (
     Front,
     FrontPoint,
+    host,
     intervals_of,
-    non_dominated,
     rewards_of,
 )
 from morl.plots.legends import MANY, legend_handles, swept
@@ -63,7 +63,7 @@ def staircase(
     inside = points[(points > corner[None]).all(axis=1)]
     if not len(inside):
         return np.zeros((0, 2))
-    best = np.unique(inside[non_dominated(inside)], axis=0)
+    best = np.unique(inside[host.non_dominated(inside)], axis=0)
     x = np.concatenate([corner[:1], np.repeat(best[:, 0], 2)])
     y = np.concatenate([np.repeat(best[:, 1], 2), corner[1:]])
     return np.stack([x, y], axis=1)
@@ -76,7 +76,7 @@ def _bars(ax: Axes, points: Sequence[FrontPoint], x: int, y: int, color: str) ->
     """
     known = [point for point in points if point.interval is not None]
     if len(known) > MANY:
-        keep = non_dominated(rewards_of(known)[:, [x, y]])
+        keep = host.non_dominated(rewards_of(known)[:, [x, y]])
         known = [point for point, kept in zip(known, keep, strict=True) if kept]
     if not known:
         return
@@ -97,7 +97,7 @@ def _marks(ax: Axes, front: Front, style: Style, x: int, y: int) -> None:
     own = swept(front, style.label)
     points = [front.points[i] for i in own]
     at = rewards_of(points)[:, [x, y]] if points else np.zeros((0, 2))
-    bounds = non_dominated(at)
+    bounds = host.non_dominated(at)
     faint = np.array([point.dominated for point in points], bool)
     tied = np.array([not own.isdisjoint(point.ties) for point in points], bool)
     full = 5.0 if len(own) <= MANY else 4.0

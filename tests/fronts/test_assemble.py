@@ -7,7 +7,7 @@ from morl.errors import InputError
 from morl.fronts import Candidates, SweepSettings, assemble_front, weightings
 from morl.fronts.provenance import absent
 from morl.fronts.trace import noise_rewards, sweep, trace_sweep
-from morl.pareto import control_gains, hypervolume, read_front, write_front
+from morl.pareto import control_gains, host, read_front, write_front
 from morl.rewards import objectives
 
 SETTINGS = SweepSettings(divisions=4, betas=(0.5,), noise_draws=32, resamples=100)
@@ -79,12 +79,12 @@ def test_the_volume_of_the_control_is_the_mean_of_those_of_its_draws(
         noise = replace(candidates, rewards=rewards)
         swept = trace_sweep(reward, noise, weightings(3, 4), SETTINGS.betas)
         points = swept.judged[0].mean(axis=1)
-        volumes.append(hypervolume(points, np.array(front.reference)))
+        volumes.append(host.hypervolume(points, np.array(front.reference)))
     found = front.hypervolume["noise best-of-n"]
     assert found.value == pytest.approx(np.mean(volumes), rel=1e-9)
     assert found.interval[0] < found.value < found.interval[1]
     averaged = [p.rewards for p in front.points if p.method == "noise best-of-n"]
-    assert found.value > hypervolume(np.array(averaged), np.array(front.reference))
+    assert found.value > host.hypervolume(np.array(averaged), np.array(front.reference))
 
 
 def test_the_base_policy_is_the_mean_of_the_candidates(front, candidates):

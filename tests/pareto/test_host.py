@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from morl.errors import InputError
-from morl.pareto import hypervolume, hypervolume_contributions, non_dominated
-from morl.pareto.host import _checked
+from morl.pareto.host import (
+    _checked,
+    hypervolume,
+    hypervolume_contributions,
+    non_dominated,
+)
 
 # Rewarded Soups, LLaMA-7B, news summarisation: the means its repository prints
 # (alexrame/rewardedsoups, llama/README.md), merge weight on R1 = 0, .1, ..., 1.

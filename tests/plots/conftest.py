@@ -18,7 +18,7 @@ from morl.pareto import (
     Normalisation,
     Provenance,
     find_ties,
-    hypervolume,
+    host,
     hypervolume_interval,
     mark_dominated,
     protocol_reference,
@@ -130,13 +130,13 @@ def synthetic_front(num_objectives=3, *, seed=0, prompts=64, betas=(0.5,)):
     corner = protocol_reference(floor, peaks)
     volumes = {
         method: Hypervolume(
-            hypervolume(np.array([p.rewards for p in points]), corner),
+            host.hypervolume(np.array([p.rewards for p in points]), corner),
             hypervolume_interval(resamples, corner),
         )
         for method, (points, resamples) in sweeps.items()
     }
-    top = hypervolume(np.array([p.rewards for p in exact]), corner)
-    bottom = hypervolume(floor[None], corner)
+    top = host.hypervolume(np.array([p.rewards for p in exact]), corner)
+    bottom = host.hypervolume(floor[None], corner)
     swept = [point for found, _ in sweeps.values() for point in mark_dominated(found)]
     every = [base, *experts, *swept, *noise]
     return Front(

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from morl.errors import InputError
-from morl.pareto import Front, FrontPoint, hypervolume
+from morl.pareto import Front, FrontPoint, host
 from morl.plots import draw_front, draw_panels, draw_projection, front, staircase
 from morl.plots.legends import legend_handles
 from morl.plots.styles import FAMILIES, OBJECTIVES, method_styles, weight_colors
@@ -37,7 +37,7 @@ def lines_of(ax, marker):
 def test_the_area_under_a_staircase_is_the_hypervolume(points):
     line = staircase(points, np.zeros(2))
     area = np.trapezoid(line[:, 1], line[:, 0]) if len(line) else 0.0
-    assert area == hypervolume(points, np.zeros(2))
+    assert area == host.hypervolume(points, np.zeros(2))
 
 
 @settings(deadline=None)
