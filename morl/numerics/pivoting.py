@@ -105,7 +105,9 @@ def refined(
 def polished(problem: Problem, inside: Bool[Array, " k"]) -> Subspace:
     """The subspace solved directly: differentiable in the matrix and the columns."""
     both = inside[:, None] & inside[None]
-    block = jnp.where(both, problem.matrix, jnp.eye(inside.size, dtype=bool))
+    block = jnp.where(
+        both, problem.matrix, jnp.eye(inside.size, dtype=problem.matrix.dtype)
+    )
     target = jnp.where(inside[:, None], -problem.columns, 0)
     return Subspace(inside, jnp.linalg.solve(block, target))
 
@@ -122,9 +124,7 @@ class _Walk(NamedTuple):
     count: Int[Array, ""]
 
 
-def free_entries(
-    problem: Problem, start: Float[Array, " k"] | None = None
-) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
+def free_entries(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
     """The entries of the minimiser that are not held at zero, and their inverse block.
 
     Few entries: the best of all subsets. More: one index enters or leaves at a time,
@@ -132,14 +132,13 @@ def free_entries(
 
     Args:
       problem: What is minimised.
-      start: A feasible point with one positive entry, where zero is none.
 
     References:
       Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23.
     """
     if problem.allowed.size <= MOST_ENUMERATED:
         return _best_subset(problem)
-    return _walked(problem, start)
+    return _walked(problem)
 
 
 def _best_subset(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
@@ -163,18 +162,10 @@ def _best_subset(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k
     return inside[best], stack.matrix[best]
 
 
-def _walked(
-    problem: Problem, start: Float[Array, " k"] | None
-) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
+def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
     """Pivots one index at a time until no entry would lower the function."""
     size, kind = problem.allowed.size, problem.matrix.dtype
     eps = jnp.finfo(kind).eps
-    tableau = Tableau(problem.matrix, problem.columns)
-    inside, point = jnp.zeros(size, bool), jnp.zeros(size, kind)
-    if start is not None:
-        first = jnp.argmax(start)
-        tableau = pivoted(tableau, first)
-        inside, point = jnp.arange(size) == first, start
 
     def step(walk: _Walk) -> _Walk:
         tableau, inside, point = walk.tableau, walk.inside, walk.point
@@ -212,15 +203,15 @@ def _walked(
         same = lambda old, new: jnp.where(after.done, old, new)
         return after._replace(tableau=jax.tree.map(same, walk.tableau, after.tableau))
 
-    never = jnp.int32(-1)
+    nowhere = jnp.zeros(size, bool)
     begun = _Walk(
-        tableau,
-        inside,
-        point,
-        jnp.zeros(size, bool),
-        never,
-        jnp.zeros((), bool),
-        jnp.int32(0),
+        tableau=Tableau(problem.matrix, problem.columns),
+        inside=nowhere,
+        point=jnp.zeros(size, kind),
+        refused=nowhere,
+        entered=jnp.int32(-1),
+        done=jnp.zeros((), bool),
+        count=jnp.int32(0),
     )
     going = lambda walk: ~walk.done & (walk.count < MOST_PIVOTS * size)
     end = jax.lax.while_loop(going, keep_last, begun)
