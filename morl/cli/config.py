@@ -17,7 +17,7 @@ from typing import (
 )
 
 from morl.errors import InputError
-from morl.rewards.plain import NUMBER, parse_yaml
+from morl.rewards.plain import NUMBER, as_float, parse_yaml
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ def _plain(kind: Any, value: object, where: str) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return as_float(value, where)
     # YAML 1.1 takes 1e-3 for text; 1.2, and everybody who writes it, for a number.
     if kind is float and isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)

@@ -81,7 +81,9 @@ class FrontConfig:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses objectives that are given twice."""
+        """Refuses no objective, and objectives that are given twice."""
+        if not self.objectives:
+            raise InputError("found none, expected one or more", where="objectives")
         if len(set(self.objectives)) < len(self.objectives):
             raise InputError(
                 f"found {', '.join(self.objectives)}, expected each once",

@@ -17,7 +17,7 @@ from morl.rewards.batch import Reference
 
 STDIN = Path("-")
 STDIN_NAME = "standard input"
-BREAK = re.compile(r"(?m)^---[ \t]*$")
+BREAK = re.compile(r"(?m)^---[ \t\r]*$")
 JSONL = (".jsonl", ".jsonl.gz")
 ANSWER_KEYS = ("prompt", "response", "reference")
 PASTE = (

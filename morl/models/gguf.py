@@ -75,7 +75,10 @@ def gguf_field(reader: "GGUFReader", key: str, path: Path) -> Any:
     field = reader.fields.get(key)
     if field is None:
         raise InputError("missing key", where=f"{path}: {key}")
-    return field.contents()
+    try:
+        return field.contents()
+    except ValueError as error:
+        raise InputError(f"damaged: {error}", where=f"{path}: {key}") from None
 
 
 def gguf_config(reader: "GGUFReader", path: Path) -> TransformerConfig:
@@ -182,10 +185,13 @@ def gguf_tensors(
                 f"found quantisation {kind}, expected one of {QUANTISATIONS}",
                 where=where,
             )
-        weight = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        try:
+            weight = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        except ValueError as error:
+            raise InputError(f"damaged: {error}", where=where) from None
         part = tensor.name.split(".")[-2]
         if part in heads:
-            if len(weight) % (2 * heads[part]):
+            if not weight.size or len(weight) % (2 * heads[part]):
                 raise InputError(
                     f"found {len(weight)} rows, expected an even number for each of "
                     f"{heads[part]} heads",

@@ -41,9 +41,13 @@ def number(value: object, where: str) -> float:
     """A finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refuse(value, "a number", where)
-    if not math.isfinite(value):
+    try:
+        wide = float(value)
+    except OverflowError:
+        wide = math.inf
+    if not math.isfinite(wide):
         raise _refuse(value, "a finite number", where)
-    return float(value)
+    return wide
 
 
 def optional(read: Reader[T]) -> Reader[T | None]:

@@ -24,6 +24,8 @@ from morl.plots.styles import (
 from morl.sampling.select import best_of_n_kl
 
 SPREAD = 0.1
+# Points whose KL differs by no more than this share of the widest have one KL.
+SAME = 0.01
 BOX_MARGIN = 0.05
 KL_LABEL = "KL from uniform over the candidates [nats]"
 LIMIT_LOOKS: tuple[dict[str, Any], ...] = (
@@ -56,17 +58,17 @@ def _gain_bounds(
 def _spread(
     points: Sequence[FrontPoint], value: Float[np.ndarray, " n"], widest: float
 ) -> Float[np.ndarray, " n"]:
-    """KL of each point; where nearly all are equal, less the more, the less ``value``.
+    """KL of each point; where all are the same, less the more, the less ``value``.
 
     Points of one column would hide each other. To the left, because to the right of
     best-of-n lies more KL than a choice among the candidates can have.
     """
     kl = np.array([point.kl for point in points], dtype=np.float64)
     width = SPREAD * widest
-    if len(kl) < 2 or np.ptp(kl) > width / 2:
+    if len(kl) < 2 or np.ptp(kl) > SAME * widest:
         return kl
     rank = np.argsort(np.argsort(value)) / (len(value) - 1)
-    return kl - width * (1 - rank)
+    return np.maximum(kl - width * (1 - rank), 0)
 
 
 def candidates_of(front: Front) -> int | None:

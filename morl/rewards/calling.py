@@ -112,7 +112,11 @@ def call_all(
         it is known; in threads, so that it may write to disk without holding up the
         calls.
     """
-    run_to_end(_call_all(iter(enumerate(calls)), limits, finished))
+    try:
+        run_to_end(_call_all(iter(enumerate(calls)), limits, finished))
+    except ExceptionGroup as group:
+        # Calls do not raise: what did is ``finished``, and its first error says why.
+        raise group.exceptions[0] from None
 
 
 def run_to_end(main: Coroutine[Any, Any, Result]) -> Result:
@@ -170,7 +174,10 @@ async def _try(call: Call, limits: Limits) -> Any:
         try:
             async with asyncio.timeout(limits.timeout) as clock:
                 return await _once(call)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # the run is stopped, not the call
             tries = f"{attempt + 1} tr{'y' if attempt == 0 else 'ies'}"
             if isinstance(error, TimeoutError) and clock.expired():
                 text = f"no answer within {limits.timeout:g} s ({tries})"

@@ -25,12 +25,17 @@ class Known(NamedTuple):
 
     def reward(self, name: Plain, where: str) -> Reward:
         """The reward of that name."""
-        if name not in self.rewards:
+        if not isinstance(name, str) or name not in self.rewards:
             raise unknown_name(str(name), self.rewards, where=where)
         return self.rewards[name]
 
     def function(self, name: Plain, where: str) -> Callable[..., Any]:
         """The function of that name, which the caller has to give."""
+        if not isinstance(name, str):
+            found = brief(name)
+            raise InputError(
+                f"found {found}, expected the name of a function", where=where
+            )
         if name not in self.functions:
             given = ", ".join(self.functions) or "none"
             raise InputError(
@@ -81,7 +86,7 @@ def made(make: Callable[..., Any], settings: dict[str, Plain], where: str) -> An
         return make(**settings)
     except InputError as error:
         raise InputError(str(error), where=where) from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"cannot take {brief(settings)}: {error}", where=where
         ) from None

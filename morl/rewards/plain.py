@@ -147,7 +147,18 @@ def as_real(value: Plain, where: str) -> float:
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"found {brief(value)}, expected a number", where=where)
-    return float(value)
+    return as_float(value, where)
+
+
+def as_float(value: int | float, where: str) -> float:
+    """A number as a float; a whole one of hundreds of digits is refused."""
+    try:
+        return float(value)
+    except OverflowError:
+        text = brief(value)
+        raise InputError(
+            f"found {text}, expected a number that a float can hold", where=where
+        ) from None
 
 
 def brief(data: Plain) -> str:

@@ -80,7 +80,7 @@ def read_reward(name: str, entry: dict[str, Plain], known: Known, where: str) ->
 
 def _source(name: str, data: Plain, known: Known, where: str) -> tuple[Sourced, object]:
     kind = data.get("kind") if isinstance(data, dict) else None
-    if kind not in SOURCES:
+    if not isinstance(kind, str) or kind not in SOURCES:
         raise unknown_name(str(kind), SOURCES, where=f"{where}.kind", kind="kind")
     sourced = SOURCES[kind]
     keys = tuple(field.name for field in fields(sourced.settings))

@@ -101,9 +101,14 @@ def _custom(data: dict[str, Plain], known: Known, where: str) -> Scalarized:
     function = known.function(data["scalarizer"], where)
     optional = ("ideal",) if data.get("takes_ideal", False) else ()
     parts, columns = _parts(data["of"], known, f"{where}.scalarizer", optional)
+    given = data.get("settings", {})
+    if not isinstance(given, dict):
+        found = brief(given)
+        raise InputError(
+            f"found {found}, expected a mapping", where=f"{where}.settings"
+        )
     settings = {
-        name: read_factor(value, f"{where}.{name}")
-        for name, value in data.get("settings", {}).items()
+        name: read_factor(value, f"{where}.{name}") for name, value in given.items()
     }
     ideal = columns.get("ideal")
     return Scalarized(function, parts, columns["weight"], ideal, settings)

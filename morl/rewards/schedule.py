@@ -253,10 +253,14 @@ def finite(value: Number, where: str) -> Number:
         raise InputError("found a schedule, expected a number", where=where)
     if not is_number(value):
         raise InputError(f"found {value!r}, expected a number", where=where)
-    if not math.isfinite(float(value)):
-        raise InputError(f"found {float(value)}, expected a finite number", where=where)
+    try:
+        wide = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        wide = math.inf
+    if not math.isfinite(wide):
+        raise InputError(f"found {wide}, expected a finite number", where=where)
     # Another -0.0 would make equal compositions print differently.
-    return float(value) + 0.0
+    return wide + 0.0
 
 
 def coefficient(value: Number, where: str) -> Number:

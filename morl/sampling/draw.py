@@ -149,7 +149,8 @@ def draw(
     if sampler.temperature is None:
         token = jnp.argmax(logits)
         return Drawn(token, logits[token] - normaliser, jnp.float32(0))
-    shares = filtered(logits / sampler.temperature, sampler)
+    # Less the peak before the division: a tiny temperature would make it infinite.
+    shares = filtered((logits - jnp.max(logits)) / sampler.temperature, sampler)
     token = inverse_cdf(shares, uniform)
     sampled = jnp.log(shares[token]) - jnp.log(jnp.sum(shares))
     return Drawn(token, logits[token] - normaliser, sampled)

@@ -56,7 +56,7 @@ def read_json(path: str | Path) -> Any:
     """Reads JSON, or says which file is missing or where it is damaged."""
     path = Path(path)
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError("no such file", where=str(path)) from None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -120,6 +120,8 @@ def test_what_a_run_would_refuse_a_dry_run_refuses(refused, place):
     (place / "twice.yaml").write_text(twice)
     said = refused("front", "twice.yaml", "--dry-run")
     assert "objectives: found helpful, helpful, expected each once" in said
+    (place / "none.yaml").write_text(CONFIG.replace("[helpful, harmless]", "[]"))
+    assert "objectives: found none" in refused("front", "none.yaml", "--dry-run")
     (place / "empty.yaml").write_text("model: model\nsources: []\n")
     assert "sources: found none" in refused("front", "empty.yaml", "--dry-run")
 

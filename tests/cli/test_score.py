@@ -171,6 +171,11 @@ def test_a_line_of_three_dashes_divides_responses(command, hedges, piped):
     assert texts(command(*argv)) == [("q", ["one -- a --- b", "two", "three"])]
 
 
+def test_line_ends_of_windows_divide_responses_too(command, hedges, piped):
+    piped("one\r\n---\r\ntwo\r\n")
+    assert texts(command("score", hedges, "--json")) == [("", ["one", "two"])]
+
+
 def test_files_and_texts_are_read_together(command, hedges, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("from a file")

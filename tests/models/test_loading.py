@@ -339,6 +339,34 @@ def test_a_garbled_gguf_file_is_named(tmp_path):
         load_weights(path)
 
 
+def test_a_gguf_tensor_that_holds_nothing_is_named(tmp_path):
+    path = tmp_path / "hollow.gguf"
+    write_gguf(path, ("F32",))
+    content = path.read_bytes()
+    name = gguf_name("model.layers.0.self_attn.q_proj.weight").encode()
+    # Behind the name: the number of dimensions, then each, eight bytes long.
+    place = content.index(name) + len(name) + 4 + 8
+    path.write_bytes(content[:place] + bytes(8) + content[place + 8 :])
+    with pytest.raises(InputError, match=r"hollow\.gguf"):
+        load_weights(path)
+
+
+def test_a_gguf_field_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "binary.gguf"
+    write_gguf(path, ("F32",))
+    content = path.read_bytes()
+    assert content.count(b"\x05\x00\x00\x00\x00\x00\x00\x00llama") >= 1
+    path.write_bytes(
+        content.replace(
+            b"\x05\x00\x00\x00\x00\x00\x00\x00llama",
+            b"\x05\x00\x00\x00\x00\x00\x00\x00\xff\xfeama",
+            1,
+        )
+    )
+    with pytest.raises(InputError, match=r"binary\.gguf: general\.arch.*: damaged"):
+        load_weights(path)
+
+
 def test_a_gguf_whose_heads_do_not_fit_its_rows_is_named(tmp_path):
     path = tmp_path / "garbled.gguf"
     write_gguf(path, ("F32",))

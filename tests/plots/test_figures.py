@@ -19,7 +19,7 @@ from morl.plots import (
     parallel_figure,
     reward_kl_figure,
 )
-from morl.plots.divergence import _gain_bounds, limit_entries
+from morl.plots.divergence import _gain_bounds, _spread, limit_entries
 from morl.plots.styles import OBJECTIVES
 
 
@@ -150,6 +150,18 @@ def test_points_of_one_kl_are_spread_to_its_left_by_reward(make_front):
     assert np.max(x) == pytest.approx(np.log(8))
     assert np.ptp(x) == pytest.approx(0.1 * np.log(8))
     assert (np.diff(y[np.argsort(x)]) >= 0).all()
+
+
+def test_points_of_different_kl_stand_at_theirs_and_none_below_zero():
+    weights = [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)]
+    points = [
+        FrontPoint("t", w, w, kl=kl)
+        for w, kl in zip(weights, (0.02, 0.05, 0.11), strict=True)
+    ]
+    value = np.array([3.0, 1.0, 2.0])
+    assert _spread(points, value, 2.08).tolist() == [0.02, 0.05, 0.11]
+    equal = [replace(point, kl=0.05) for point in points]
+    assert _spread(equal, value, 2.08).min() == 0
 
 
 def test_nothing_is_drawn_beyond_the_most_kl_that_a_choice_can_have(make_front):

@@ -20,6 +20,7 @@ from morl.rewards.batch import text_batch
 from morl.rewards.batched import batched_reward
 from morl.rewards.callables import CallableSource, callable_reward
 from morl.rewards.calling import run_to_end
+from morl.rewards.verdicts import VerdictCache
 
 
 def batch_of(*responses, **columns):
@@ -227,6 +228,34 @@ def test_a_timeout_that_the_judge_raises_itself_is_not_called_ours():
 
     scored = quick(callable_reward("judge", judge, retries=0)).score(batch_of("a"))
     assert scored.explanations == ("absent: TimeoutError: upstream (1 try)",)
+
+
+class Ending(SystemExit):
+    """What ``sys.exit`` raises, under a name of its own."""
+
+
+@both_kinds
+@pytest.mark.parametrize("fault", [asyncio.CancelledError, Ending])
+def test_a_judge_that_cancels_or_exits_is_absent_like_one_that_fails(kind, fault):
+    def judge(prompt, response):
+        if response == "b":
+            raise fault
+        return 0.5
+
+    source = quick(callable_reward("judge", kind(judge), retries=0))
+    scored = source.score(batch_of("a", "b", "c"))
+    assert scored.present.tolist() == [True, False, True]
+    assert scored.failures == {fault.__name__: 1}
+
+
+def test_a_verdict_that_cannot_be_written_is_one_plain_error(tmp_path, monkeypatch):
+    def full(self, key, given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(VerdictCache, "write", full)
+    source = callable_reward("j", lambda p, r: 1.0, cache_dir=tmp_path).source
+    with pytest.raises(OSError, match="No space left"):
+        source.score(batch_of("a", "b"))
 
 
 def test_an_interrupt_is_not_swallowed():

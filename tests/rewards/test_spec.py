@@ -620,3 +620,42 @@ def test_the_table_of_names_lists_settings_that_read_back():
             assert dataclasses.is_dataclass(entry.settings)
     for name, entry in spec.SCALARIZERS.items():
         assert entry.function.__name__ == name
+
+
+def nodes(data, path=()):
+    """Where every part of nested data is."""
+    yield path
+    if isinstance(data, dict | list):
+        inner = data.items() if isinstance(data, dict) else enumerate(data)
+        for key, value in inner:
+            yield from nodes(value, (*path, key))
+
+
+def exchanged(data, path, value):
+    if not path:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[path[0]] = exchanged(data[path[0]], path[1:], value)
+    return copy
+
+
+GARBAGE = [["x"], {"x": 1}, None, 10**400, "x"]
+GARBLED = {
+    **COMPOSITIONS,
+    "callable": 0.5 * helpful + 0.1 * callable_reward("judge", judge),
+    "regex": helpful - 0.1 * rules.regex("a+"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GARBLED)
+def test_garbage_anywhere_in_a_specification_is_refused_and_nothing_else(name):
+    sources = {"judge": judge, "product": product}
+    whole = yaml.safe_load(GARBLED[name].to_yaml())
+    for path in nodes(whole):
+        for value in GARBAGE:
+            text = yaml.safe_dump(exchanged(whole, path, value))
+            try:
+                morl.from_yaml(text, sources=sources)
+            except morl.InputError:
+                continue

@@ -251,6 +251,13 @@ def kept_by_sorting(logits, temperature, top_k=None, top_p=None, min_p=None):
     return kept
 
 
+def test_the_least_temperature_takes_the_most_probable_token():
+    logits = jnp.array([1.0, 30.0, 2.0])
+    drawn = draw(logits, jnp.float32(0.99), Sampler(jnp.float32(1e-37)))
+    assert drawn.token == 1 and drawn.sampled_log_prob == 0
+    assert jnp.isfinite(drawn.log_prob)
+
+
 @pytest.mark.parametrize(
     "filters",
     [
