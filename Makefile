@@ -26,7 +26,7 @@ quickstart: $(STAMP)  ## A Pareto front of three objectives, from nothing, in mi
 	$(BIN)/morl quickstart
 
 test: $(STAMP)  ## The test suite with doctests, in minutes; what is slow is in test-slow
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)  ## Slow tests: real model and data, faults, examples, notebooks
 	$(PYTEST) -m slow

@@ -10,6 +10,20 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# A process may have 65,530 memory maps on Linux, and a program that XLA compiled for a
+# CPU keeps several: without this, a few thousand tests end in a segmentation fault.
+MOST_MAPS = 30_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded_programs():
+    """Forgets compiled programs behind a test file that leaves too many."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def key():
     return jax.random.key(0)
