@@ -184,7 +184,7 @@ def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
             inside | refused | ~problem.allowed, jnp.inf, problem.gradient(moved)
         )
         entering = jnp.argmin(slope)
-        least = -4 * eps * (1 + jnp.max(moved))
+        least = -eps * (1 + jnp.max(moved))
         done = ~blocked & ~(slope[entering] < least)
         index = jnp.where(blocked, leaving, entering)
         flipped = inside ^ (jnp.arange(size) == index)

@@ -205,9 +205,38 @@ def least_norm(
     point = nonnegative_qp(lifted, jnp.where(allowed, -shift, 0), present=allowed).point
     total = jnp.sum(point)
     weights = point / jnp.where(total > 0, total, 1)
+    weights += jax.lax.stop_gradient(_levelled(gramian, weights, shift) - weights)
     slope = gramian @ weights
     gap = weights @ slope - jnp.min(jnp.where(allowed, slope, jnp.inf))
     count = jnp.maximum(jnp.sum(allowed), 1)
     mean = jnp.sum(diagonal) / count
     gap = jnp.where(jnp.any(allowed), gap, 0) / jnp.where(mean > 0, mean, 1)
     return QPSolution(weights, jax.lax.stop_gradient(gap))
+
+
+def _levelled(
+    gramian: Float[Array, "k k"], weights: Float[Array, " k"], shift: Float[Array, ""]
+) -> Float[Array, " k"]:
+    """Weights corrected so that their slopes are level, as rounding left them not.
+
+    The shift is large beside the least norm, and so is its rounding; here it only
+    preconditions. What the correction does not improve is kept.
+    """
+    inside = weights > 0
+    both = inside[:, None] & inside[None]
+    block = jnp.where(both, gramian + shift, jnp.eye(weights.size, dtype=gramian.dtype))
+    level = weights @ gramian @ weights
+    sides = jnp.where(inside, jnp.stack([level - gramian @ weights, inside]), 0)
+    move, ones = jnp.linalg.solve(block, sides.T).T
+    count = jnp.sum(ones)
+    move -= ones * jnp.sum(move) / jnp.where(count > 0, count, 1)
+    moved = jnp.maximum(weights + jnp.where(inside, move, 0), 0)
+    moved /= jnp.maximum(jnp.sum(moved), jnp.finfo(moved.dtype).tiny)
+
+    def gap(point: Float[Array, " k"]) -> Float[Array, ""]:
+        slope = jnp.where(inside, gramian @ point, 0)
+        return jnp.max(jnp.where(inside, jnp.abs(slope - point @ slope), 0))
+
+    # A block may be singular, and XLA's maximum need not pass a NaN on.
+    better = jnp.all(jnp.isfinite(moved)) & (gap(moved) < gap(weights))
+    return jnp.where(better, moved, weights)
