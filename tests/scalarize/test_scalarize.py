@@ -155,7 +155,8 @@ def test_an_absent_entry_is_left_out_and_the_weights_renormalised(fn):
     weights = jnp.array([0.5, 0.3, 0.1, 0.1])
     value = fn(jnp.array([0.4, 9.0, 0.6, 0.2]), weights, ALL.at[1].set(False))
     alone = fn(jnp.array([0.4, 0.6, 0.2]), jnp.array([0.5, 0.1, 0.1]) / 0.7)
-    np.testing.assert_allclose(value, alone, rtol=1e-6)
+    # Scalarizers that take a logarithm round near 1, whatever their value.
+    np.testing.assert_allclose(value, alone, rtol=1e-6, atol=1e-6)
 
 
 @every_scalarizer
