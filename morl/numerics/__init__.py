@@ -6,18 +6,29 @@ from morl.numerics.bootstrap import (
     resample_counts,
     resampled_means,
 )
+from morl.numerics.conflict_averse import AverseSolution, conflict_averse
 from morl.numerics.masked import WeightedSum, masked_mean, masked_sum
+from morl.numerics.power_equation import PowerSolution, power_equation
 from morl.numerics.rows import combine, cross_gramian, gramian, unbiased_gramian
+from morl.numerics.small_qp import QPSolution, above_qp, least_norm, nonnegative_qp
 
 __all__ = [
     "NUM_RESAMPLES",
+    "AverseSolution",
+    "PowerSolution",
+    "QPSolution",
     "WeightedSum",
+    "above_qp",
     "combine",
+    "conflict_averse",
     "cross_gramian",
     "gramian",
     "interval",
+    "least_norm",
     "masked_mean",
     "masked_sum",
+    "nonnegative_qp",
+    "power_equation",
     "resample_counts",
     "resampled_means",
     "unbiased_gramian",

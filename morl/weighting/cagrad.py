@@ -1,0 +1,85 @@
+"""CAGrad: the best worst improvement in a ball around the mean gradient."""
+
+import math
+
+from jaxtyping import Array, Float
+
+from morl.errors import InputError
+from morl.numerics.conflict_averse import conflict_averse
+from morl.weighting.contract import (
+    Signals,
+    Solution,
+    State,
+    Weighting,
+    preferences,
+    present_gramian,
+)
+
+DEFAULT_RADIUS = 0.5
+
+
+def cagrad(
+    c: float = DEFAULT_RADIUS, prefs: Float[Array, " k"] | None = None
+) -> Weighting:
+    r"""CAGrad: improves the objective that improves least, near the mean gradient.
+
+    .. math:: \max_d \min_k g_k \cdot d \quad \text{s.t. } \|d - g_0\| \le c \|g_0\|
+
+    With ``c = 0`` it is the mean, and the larger ``c``, the nearer to MGDA's direction.
+    Below 1 it ends where the mean of the losses is stationary.
+
+    Args:
+      c: Radius of the ball over the length of :math:`g_0`, at least 0.
+      prefs: Weights of :math:`g_0`, at least 0; None for ``1 / k`` each.
+
+    Returns:
+      A stateless :class:`Weighting`. Its residual is the duality gap over ``1 + c``
+      times the product of the lengths of :math:`g_0` and of a gradient. Where the
+      gradients cancel and the ball holds a direction that hurts none, the rule does not
+      say which; the weights are those of :math:`g_0`.
+
+    Raises:
+      InputError: ``c`` is negative or not finite.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> gramian = jnp.array([[18.0, -22.0], [-22.0, 38.0]])
+      >>> weights = cagrad(0.5).update(Signals(gramian), ())[0].weights
+      >>> [f"{weight:.4f}" for weight in weights]
+      ['0.7041', '0.5000']
+
+    References:
+      Liu et al., Conflict-Averse Gradient Descent for Multi-task Learning
+      (arXiv:2110.14048), algorithm 1. Public implementations minimise the dual by SLSQP
+      or by a cone solver on the host and divide the direction by a function of ``c``;
+      here it is exact, on the device, and as long as the paper says.
+    """
+    radius = checked_radius(c, "cagrad")
+
+    def init(num_objectives: int) -> State:
+        del num_objectives
+        return ()
+
+    def update(signals: Signals, state: State) -> tuple[Solution, State]:
+        centre = preferences(prefs, signals)
+        found = conflict_averse(
+            present_gramian(signals), centre, radius, present=signals.present
+        )
+        weights = centre + found.multiplier * found.point
+        return Solution(weights, found.residual), state
+
+    return Weighting(init, update)
+
+
+def checked_radius(c: float, method: str) -> float:
+    """The radius as it is.
+
+    Raises:
+      InputError: It is negative or not finite.
+    """
+    if not (math.isfinite(c) and c >= 0):
+        raise InputError(
+            f"c is {c}, expected a finite number that is at least 0",
+            where=f"weighting {method}",
+        )
+    return float(c)
