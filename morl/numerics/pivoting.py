@@ -35,24 +35,36 @@ class Tableau(NamedTuple):
     columns: Float[Array, "k r"]
 
 
-def pivoted(tableau: Tableau, index: Int[Array, ""] | int) -> Tableau:
+def pivoted(
+    tableau: Tableau, inside: Bool[Array, " k"], index: Int[Array, ""] | int
+) -> Tableau:
     """Exchanges one index; a second time undoes it.
 
     A pivot that is zero but for rounding is replaced by the rounding.
+
+    Args:
+      tableau: A tableau of a symmetric matrix.
+      inside: What it is pivoted on. Its matrix is symmetric among these and among the
+        others, and antisymmetric between the two, so a row says its column.
+      index: What enters or leaves.
 
     References:
       Tucker, Principal Pivotal Transforms of Square Matrices, SIAM Review 5, 1963;
       Cottle, Pang and Stone, The Linear Complementarity Problem, section 2.3.
     """
     matrix, columns = tableau
-    row, column = matrix[index], matrix[:, index]
+    # The barriers keep a compiler from dividing anew for every entry of the matrix.
+    row = jax.lax.optimization_barrier(matrix[index])
+    column = jnp.where(inside == inside[index], row, -row)
     least = LEAST_PIVOT * jnp.finfo(matrix.dtype).eps
     pivot = jnp.maximum(row[index], least)
     here = jnp.arange(matrix.shape[0]) == index
-    fresh = columns[index] / pivot
-    swept = matrix - column[:, None] * (row / pivot)[None]
-    swept = jnp.where(here[:, None], -(row / pivot)[None], swept)
     border = jnp.where(here, 1 / pivot, column / pivot)
+    row, column, border, fresh = jax.lax.optimization_barrier(
+        (row / pivot, column, border, columns[index] / pivot)
+    )
+    swept = matrix - column[:, None] * row[None]
+    swept = jnp.where(here[:, None], -row[None], swept)
     return Tableau(
         jnp.where(here[None], border[:, None], swept),
         jnp.where(here[:, None], -fresh[None], columns - column[:, None] * fresh[None]),
@@ -113,13 +125,13 @@ def polished(problem: Problem, inside: Bool[Array, " k"]) -> Subspace:
 
 
 class _Walk(NamedTuple):
-    """State of an active-set run: a tableau, and a feasible point."""
+    """State of an active-set run: a tableau, a feasible point, and the next index."""
 
     tableau: Tableau
     inside: Bool[Array, " k"]
     point: Float[Array, " k"]
     refused: Bool[Array, " k"]
-    entered: Int[Array, ""]
+    index: Int[Array, ""]
     done: Bool[Array, ""]
     count: Int[Array, ""]
 
@@ -146,7 +158,7 @@ def _best_subset(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k
     stack = Tableau(problem.matrix[None], problem.columns[None])
     inside = jnp.zeros((1, problem.allowed.size), bool)
     for index in range(problem.allowed.size):
-        more = jax.vmap(pivoted, in_axes=(0, None))(stack, index)
+        more = jax.vmap(pivoted, in_axes=(0, 0, None))(stack, inside, index)
         stack = Tableau(
             *(jnp.concatenate(pair) for pair in zip(stack, more, strict=True))
         )
@@ -167,9 +179,10 @@ def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
     size, kind = problem.allowed.size, problem.matrix.dtype
     eps = jnp.finfo(kind).eps
 
-    def step(walk: _Walk) -> _Walk:
-        tableau, inside, point = walk.tableau, walk.inside, walk.point
-        columns = jnp.where(inside[:, None], tableau.columns, 0)
+    def decided(walk: _Walk) -> _Walk:
+        """Moves the point as far as it stays feasible, and chooses the next index."""
+        inside, point = walk.inside, walk.point
+        columns = jnp.where(inside[:, None], walk.tableau.columns, 0)
         aim = jnp.where(inside, problem.minimiser(Subspace(inside, columns)), 0)
         falling = inside & (aim <= 0)
         ratio = jnp.where(point > 0, point / jnp.where(falling, point - aim, 1), 0)
@@ -179,29 +192,27 @@ def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
         out = blocked & (jnp.arange(size) == leaving)
         moved = jnp.where(inside & ~out, point + share * (aim - point), 0)
         # An entry that leaves as it came had a slope of nothing but rounding.
-        refused = walk.refused | (out & (leaving == walk.entered) & (share == 0))
+        refused = walk.refused | (out & (leaving == walk.index) & (share == 0))
         slope = jnp.where(
             inside | refused | ~problem.allowed, jnp.inf, problem.gradient(moved)
         )
         entering = jnp.argmin(slope)
         least = -eps * (1 + jnp.max(moved))
-        done = ~blocked & ~(slope[entering] < least)
-        index = jnp.where(blocked, leaving, entering)
-        flipped = inside ^ (jnp.arange(size) == index)
-        return _Walk(
-            pivoted(tableau, index),
-            jnp.where(done, inside, flipped),
-            jnp.maximum(moved, 0),
-            refused,
-            jnp.where(blocked, -1, entering).astype(jnp.int32),
-            done,
-            walk.count + 1,
+        return walk._replace(
+            point=jnp.maximum(moved, 0),
+            refused=refused,
+            index=jnp.where(blocked, leaving, entering).astype(jnp.int32),
+            done=~blocked & ~(slope[entering] < least),
         )
 
-    def keep_last(walk: _Walk) -> _Walk:
-        after = step(walk)
-        same = lambda old, new: jnp.where(after.done, old, new)
-        return after._replace(tableau=jax.tree.map(same, walk.tableau, after.tableau))
+    def step(walk: _Walk) -> _Walk:
+        return decided(
+            walk._replace(
+                tableau=pivoted(walk.tableau, walk.inside, walk.index),
+                inside=walk.inside ^ (jnp.arange(size) == walk.index),
+                count=walk.count + 1,
+            )
+        )
 
     nowhere = jnp.zeros(size, bool)
     begun = _Walk(
@@ -209,10 +220,10 @@ def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
         inside=nowhere,
         point=jnp.zeros(size, kind),
         refused=nowhere,
-        entered=jnp.int32(-1),
+        index=jnp.int32(-1),
         done=jnp.zeros((), bool),
         count=jnp.int32(0),
     )
     going = lambda walk: ~walk.done & (walk.count < MOST_PIVOTS * size)
-    end = jax.lax.while_loop(going, keep_last, begun)
+    end = jax.lax.while_loop(going, step, decided(begun))
     return end.inside, end.tableau.matrix
