@@ -58,7 +58,7 @@ class TemplateChoice(NamedTuple):
     Attributes:
       source: Jinja text instead of the model's own.
       variables: Variables for the template, such as ``{"enable_thinking": False}``.
-      now: The time that ``strftime_now`` sees; ``None`` is the clock.
+      now: The time that ``strftime_now`` sees; ``None`` is :class:`ChatTemplate`'s.
     """
 
     source: str | None = None
