@@ -196,7 +196,7 @@ def language_stage(
     run: Run, world: PreferenceWorld, settings: QuickstartSettings
 ) -> LanguageModel:
     """Trains the tiny language model, or loads the one that a run left."""
-    folder = run.cache / MODEL / config_hash(repr(settings))[:16]
+    folder = model_folder(run.cache, settings)
     with run.stage("language model", "steps") as stage:
         if (folder / "config.json").exists():
             try:
@@ -214,6 +214,12 @@ def language_stage(
             f"{config.vocab_size} tokens, {loss:.2f} nats a response token"
         )
     return model
+
+
+def model_folder(cache: Path, settings: QuickstartSettings) -> Path:
+    """Where the tiny model is kept: named by what its training depends on."""
+    told = config_hash(repr(settings.language), settings.responses, settings.row_tokens)
+    return cache / MODEL / told[:16]
 
 
 def train_tiny_model(

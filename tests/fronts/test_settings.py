@@ -9,7 +9,7 @@ from morl.cli.main import main
 from morl.errors import InputError
 from morl.fronts import CandidateSettings, HeadSettings, SweepSettings
 from morl.fronts.pipeline import RunSettings
-from morl.fronts.quickstart import QuickstartSettings, train_tiny_model
+from morl.fronts.quickstart import QuickstartSettings, model_folder, train_tiny_model
 from morl.training.language import LanguageSettings
 from morl.worlds import preference_world
 
@@ -122,3 +122,18 @@ def test_a_row_that_holds_no_response_is_named(tmp_path):
             replace(settings, language=replace(LANGUAGE, vocab_size=259)),
             folder=tmp_path,
         )
+
+
+def test_only_what_training_depends_on_trains_another_model(tmp_path):
+    kept = model_folder(tmp_path, QUICKSTART)
+    other_run = RunSettings(HeadSettings(folds=2), CandidateSettings(seed=5))
+    for changed in (
+        {"noise": 0.3},
+        {"records": 9},
+        {"compared": 3},
+        {"run": other_run},
+    ):
+        assert model_folder(tmp_path, replace(QUICKSTART, **changed)) == kept
+    seeded = replace(QUICKSTART.language, seed=1)
+    for changed in ({"responses": 2}, {"row_tokens": 300}, {"language": seeded}):
+        assert model_folder(tmp_path, replace(QUICKSTART, **changed)) != kept
