@@ -51,6 +51,10 @@ class Console(Protocol):
         """The stage is done."""
         ...
 
+    def abandon(self) -> None:
+        """The stage failed or was interrupted; nothing of it stays open."""
+        ...
+
 
 @runtime_checkable
 class Fit(Protocol):
@@ -104,7 +108,11 @@ class Run:
         """Times a stage and reports its end, with the remark that it leaves."""
         stage = Stage(self.console.begin(name, unit))
         start = time.perf_counter()
-        yield stage
+        try:
+            yield stage
+        except BaseException:
+            self.console.abandon()
+            raise
         seconds = time.perf_counter() - start
         self.stages.append(
             {"stage": name, "seconds": round(seconds, 1), "result": stage.remark}
