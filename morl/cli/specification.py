@@ -51,10 +51,17 @@ def read_composition(spec: Path, functions: Path | None = None) -> Composition:
     try:
         return from_yaml(text, {} if functions is None else _defined(functions))
     except InputError as error:
-        # The message is for Python, where sources= gives the functions.
-        missing = functions is None and "sources=" in str(error)
-        hint = "; --functions FILE.py names the file that defines it" if missing else ""
-        raise InputError(f"{error}{hint}", where=str(path)) from None
+        raise InputError(_for_files(str(error), functions), where=str(path)) from None
+
+
+def _for_files(message: str, functions: Path | None) -> str:
+    """The message, where it asks Python for ``sources=``, with what a file gives."""
+    needed, python, given = message.partition(": from_yaml(text, sources=")
+    if not python:
+        return message
+    if functions is None:
+        return f"{needed}; --functions FILE.py names the file that defines it"
+    return f"{needed}; {functions} defines {given.rpartition('Given: ')[2]}"
 
 
 def refuse_learning(composition: Composition, where: str) -> None:
@@ -162,8 +169,9 @@ def _defined(path: Path) -> Mapping[str, Callable[..., Any]]:
     read_text(path)
     try:
         names = runpy.run_path(str(path), run_name="morl_functions")
-    except Exception as error:
-        # Whatever a user's file raises, the message is what helps.
+    except (Exception, SystemExit) as error:
+        # Whatever a user's file raises, the message is what helps; one that exits would
+        # otherwise end the command without a word.
         raise InputError(
             f"cannot be run ({type(error).__name__}: {error})", where=str(path)
         ) from error
