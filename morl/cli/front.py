@@ -15,10 +15,14 @@ from morl.cli.sources import (
     READERS,
     SMOLLM2,
     DataSource,
-    open_model,
+    find_model,
     read_sources,
 )
-from morl.cli.specification import read_composition, refuse_learning
+from morl.cli.specification import (
+    read_composition,
+    record_backbone,
+    refuse_learning,
+)
 from morl.cli.summary import print_example, print_front, print_heads, print_places
 from morl.errors import InputError
 from morl.feedback import Record
@@ -36,7 +40,7 @@ from morl.fronts.pipeline import (
 )
 from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
 from morl.models.fetch import default_cache
-from morl.models.language_model import LanguageModel
+from morl.models.language_model import LanguageModel, load_language_model
 from morl.pareto import Provenance
 from morl.rewards import Composition, objective
 from morl.rewards.functions import ArraySource
@@ -191,7 +195,9 @@ def _read(config: FrontConfig) -> tuple[list[Record], list[Record]]:
 def _fitted(run: Run, config: FrontConfig) -> tuple[LanguageModel, list[Record], Heads]:
     with run.stage("model", "bytes") as stage:
         records, outside = _read(config)
-        model = open_model(config.model, run.cache)
+        path = find_model(config.model, run.cache)
+        model = load_language_model(path)
+        record_backbone(run.out, path)
         stage.remark = f"{model.name}, {len(records)} records of feedback"
     heads = fit_stage(
         run, model, records, config.objectives, config.heads, outside=outside
