@@ -42,7 +42,8 @@ class ScoreConfig:
     from: raw value, calibrated value, weight, contribution, and what is absent.
 
     Responses are text (a line --- between one and the next), or JSON Lines with
-    {"prompt", "response"} or records of feedback in each line.
+    {"prompt", "response"} or records of feedback in each line. JSON without these keys
+    is text.
 
     Args:
       spec: A composition in YAML, or the folder of a finished run, whose composition,

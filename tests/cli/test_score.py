@@ -176,6 +176,14 @@ def test_line_ends_of_windows_divide_responses_too(command, hedges, piped):
     assert texts(command("score", hedges, "--json")) == [("", ["one", "two"])]
 
 
+@pytest.mark.parametrize("prompt", [[], ["--prompt", "q"]], ids=["bare", "prompted"])
+def test_responses_that_are_json_are_text(command, hedges, piped, prompt):
+    responses = ['{"answer": 4}', '{"answer": 5}\n{"answer": 6}', "[1]"]
+    piped("\n---\n".join(responses))
+    ran = command("score", hedges, "--json", *prompt)
+    assert texts(ran) == [("q" if prompt else "", responses)]
+
+
 def test_files_and_texts_are_read_together(command, hedges, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("from a file")
