@@ -161,16 +161,12 @@ def front(argv: Sequence[str]) -> None:
     prompts = choose_prompts(
         model, heads.pool.held_out, config.objectives, config.candidates
     )
-    sampled, features = sample_stage(
-        run, model, prompts, config.candidates, config.heads
-    )
+    answered = sample_stage(run, model, prompts, config.candidates, config.heads)
     traced = trace_stage(
         run,
         heads,
         reward,
-        prompts,
-        sampled,
-        features,
+        answered,
         RunSettings(config.heads, config.candidates, config.front),
         _provenance(config, model, records, reward),
         units=("reference deviations",) * len(reward.objectives),

@@ -146,7 +146,7 @@ def run_quickstart(
         run, model, records, world.objectives, settings.run.heads, fit=fit_whole
     )
     prompts = held_out_prompts(world, settings.run.candidates)
-    sampled, features = sample_stage(
+    answered = sample_stage(
         run, model, prompts, settings.run.candidates, settings.run.heads
     )
     provenance = Provenance(
@@ -163,12 +163,10 @@ def run_quickstart(
         run,
         heads,
         composition,
-        prompts,
-        sampled,
-        features,
+        answered,
         settings.run,
         provenance,
-        gold=gold_rewards(world, prompts, sampled, composition),
+        gold=gold_rewards(world, prompts, answered.sampled, composition),
         units=UNITS,
     )
     return traced, model
