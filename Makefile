@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	2>/dev/null && { echo $$p; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+PLAIN := $(VENV)/.installed-plain
 STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -q
@@ -14,15 +15,19 @@ PYTEST := $(BIN)/python -m pytest -q
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
-$(STAMP): pyproject.toml
+$(PLAIN): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "morl needs Python 3.11 or newer on the PATH"; exit 1; }
 	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip; }
+	$(BIN)/pip install -q -e .
+	@touch $@
+
+$(STAMP): $(PLAIN)
 	$(BIN)/pip install -q -e '.[test]'
 	@touch $@
 
 install: $(STAMP)  ## Make .venv and install morl with what its tests need
 
-quickstart: $(STAMP)  ## A Pareto front of three objectives, from nothing, in minutes
+quickstart: $(PLAIN)  ## A Pareto front of three objectives, from nothing, in minutes
 	$(BIN)/morl quickstart
 
 test: $(STAMP)  ## The test suite with doctests, in minutes; what is slow is in test-slow

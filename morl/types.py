@@ -13,7 +13,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 Names: TypeAlias = tuple[str, ...]
 Rewards: TypeAlias = Float[Array, "*batch k"]
-Present: TypeAlias = Bool[Array, "*batch k"]
 Tokens: TypeAlias = Int[Array, "b t"]
 Mask: TypeAlias = Bool[Array, "b t"]
 Json: TypeAlias = Mapping[str, Any]

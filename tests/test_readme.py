@@ -1,4 +1,6 @@
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,14 @@ def test_the_twenty_lines_run_and_leave_a_front(tmp_path, monkeypatch, capsys):
 def test_every_page_that_the_readme_names_is_there():
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
         assert (README.parent / link).exists(), link
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+@pytest.mark.parametrize(("goal", "tests"), [("quickstart", False), ("test", True)])
+def test_the_quickstart_installs_nothing_that_only_tests_need(tmp_path, goal, tests):
+    # Printed, not run: -n.
+    make = ["make", "-n", goal, f"VENV={tmp_path / 'venv'}", "PYTHON=python"]
+    said = subprocess.run(make, cwd=README.parent, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "pip install -q -e .\n" in said.stdout
+    assert ("[test]" in said.stdout) == tests

@@ -19,20 +19,38 @@ WIDTH = 80
 
 
 def parse(
-    kind: type[T], argv: Sequence[str], *, prog: str, default: T | None = None
+    kind: type[T],
+    argv: Sequence[str],
+    *,
+    prog: str,
+    default: T | None = None,
+    about: str = "",
 ) -> T:
-    """Settings from command-line flags alone; ``--help`` explains every one."""
+    """Settings from command-line flags alone; ``--help`` explains every one.
+
+    Args:
+      kind: Dataclass of the settings.
+      argv: Flags.
+      prog: Name for help and errors.
+      default: What flags change.
+      about: What the help begins with; the docstring of ``kind`` where not given.
+    """
     return tyro.cli(
         kind,
         prog=prog,
         default=tyro.MISSING_NONPROP if default is None else default,
         args=list(argv),
-        description=_description(kind),
+        description=_wrapped(about) if about else _description(kind),
     )
 
 
 def parse_with_config(
-    kind: type[T], argv: Sequence[str], *, prog: str, default: T | None = None
+    kind: type[T],
+    argv: Sequence[str],
+    *,
+    prog: str,
+    default: T | None = None,
+    about: str = "",
 ) -> T:
     """Settings from a YAML file named first, overridden by flags.
 
@@ -41,6 +59,7 @@ def parse_with_config(
       argv: ``CONFIG.yaml``, then flags.
       prog: Name for help and errors.
       default: Used where no file is named; without one the file is required.
+      about: What the help begins with; the docstring of ``kind`` where not given.
 
     Raises:
       InputError: The file is missing or holds something else.
@@ -54,8 +73,11 @@ def parse_with_config(
         if {"-h", "--help"} & set(rest):
             start = kind()
         else:
-            raise InputError(f"expected a file: {prog} CONFIG.yaml", where=prog)
-    return parse(kind, rest, prog=f"{prog} CONFIG", default=start)
+            raise InputError(
+                "found none, expected a YAML file ahead of all options",
+                where="CONFIG.yaml",
+            )
+    return parse(kind, rest, prog=f"{prog} CONFIG.yaml", default=start, about=about)
 
 
 def as_yaml(settings: Any) -> str:
@@ -79,12 +101,16 @@ def _plain(value: Any) -> Any:
 
 
 def _description(kind: type) -> str:
-    """The docstring up to its arguments, wrapped as the options below it are.
+    """The docstring up to its arguments."""
+    return _wrapped(inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")[0])
+
+
+def _wrapped(text: str) -> str:
+    """Paragraphs, wrapped as the options below them are.
 
     A space in front of each line keeps its break: tyro joins lines that begin with a
     letter, and then does not wrap them.
     """
-    text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")[0]
     return "\n\n".join(
         textwrap.fill(
             " ".join(part.split()), WIDTH, initial_indent=" ", subsequent_indent=" "

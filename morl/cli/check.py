@@ -14,6 +14,7 @@ from morl.cli.arguments import as_yaml, parse
 from morl.cli.console import OUT
 from morl.errors import InputError
 from morl.feedback import Problem, Summary, check_jsonl, describe, read_jsonl
+from morl.feedback.rows import require_file
 from morl.storage import write_json
 
 REPORT = "check.json"
@@ -35,7 +36,8 @@ class CheckConfig:
         in a file, is a problem. A misspelt name is sound JSON.
       out: Folder that check.json is written to, with every problem; nothing is written
         without it.
-      dry_run: Print the settings and what would be done, and do nothing.
+      dry_run: Print the settings and what would be done, once all files are there, and
+        do nothing.
     """
 
     files: tyro.conf.Positional[tuple[Path, ...]]
@@ -87,6 +89,8 @@ def check(argv: Sequence[str]) -> None:
     if not config.files:
         raise InputError("found none, expected one or more", where="files")
     if config.dry_run:
+        for path in config.files:
+            require_file(path)
         _dry_run(config)
         return
     reports = []

@@ -63,6 +63,10 @@ class Stages:
         self._close()
         OUT.print(f"      {remark} ", Text(f"{seconds:.1f} s", style="dim"))
 
+    def abandon(self) -> None:
+        """The stage failed: what is said of it must not stand in its bar."""
+        self._close()
+
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()

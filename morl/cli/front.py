@@ -10,8 +10,19 @@ import morl
 from morl.cli.arguments import as_yaml, command_line, parse_with_config
 from morl.cli.console import OUT, Stages
 from morl.cli.report import report_stage
-from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource, open_model, read_sources
-from morl.cli.specification import read_composition, refuse_learning
+from morl.cli.sources import (
+    OBJECTIVES,
+    READERS,
+    SMOLLM2,
+    DataSource,
+    find_model,
+    read_sources,
+)
+from morl.cli.specification import (
+    read_composition,
+    record_backbone,
+    refuse_learning,
+)
 from morl.cli.summary import print_example, print_front, print_heads, print_places
 from morl.errors import InputError
 from morl.feedback import Record
@@ -29,7 +40,7 @@ from morl.fronts.pipeline import (
 )
 from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
 from morl.models.fetch import default_cache
-from morl.models.language_model import LanguageModel
+from morl.models.language_model import LanguageModel, load_language_model
 from morl.pareto import Provenance
 from morl.rewards import Composition, objective
 from morl.rewards.functions import ArraySource
@@ -38,31 +49,53 @@ from morl.rewards.rules.answer import Answer
 from morl.rewards.schedule import is_schedule
 
 FIT_STAGES, FRONT_STAGES = 4, 8
+CONFIG_HELP = f"""
+
+CONFIG.yaml is a YAML file whose keys are the options below, such as model, heads:
+{{folds: 5}} or out; an option that is given after it counts in place of its own.
+
+Two keys stand in CONFIG.yaml alone: sources, the feedback to learn from, which is
+required, and outside, feedback that only tests. Each is a list of {{reader: hh,
+path: FILE, objective: helpful}}; readers are {", ".join(READERS)}.
+With CONFIG.yaml before --help, each of their entries is an option as well.
+"""
+FIT_HELP = """
+Fits reward heads on the frozen features of a language model and measures them beside
+their baselines, as morl front does before it traces a front: fetches what is missing,
+and writes the heads and their table. Run the same command again to go on where it was
+interrupted.
+
+It takes the configuration of morl front; reward, functions, candidates and front do
+nothing here.
+"""
+FRONT_HELP = """
+Traces the Pareto front of a language model's rewards: fetches what is missing, fits
+reward heads on its frozen features, samples candidates, selects among them at every
+weighting, and lets heads that had no part in the selection judge. Run the same command
+again to go on where it was interrupted.
+"""
 JUDGE = "heads fitted to feedback on other prompts than the selector's"
 
 
 @dataclass(frozen=True)
 class FrontConfig:
-    """Traces the Pareto front of a language model's rewards: fetches what is missing,
-    fits reward heads on its frozen features, samples candidates, selects among them at
-    every weighting, and lets heads that had no part in the selection judge. Run the
-    same command again to go on where it was interrupted.
+    """What ``morl front`` and ``morl fit`` are told.
 
     Args:
-      model: ``smollm2``, a GGUF file, a Hugging Face folder, or ``ORG/NAME``.
+      model: smollm2, a GGUF file, a Hugging Face folder, or ORG/NAME.
       sources: Feedback to learn from: reader, path below ``data``, objective.
       outside: Feedback that only tests.
       objectives: What heads are fitted for.
-      reward: A composition in YAML (``composition.to_yaml()``), or the folder of a
+      reward: A composition in YAML (composition.to_yaml()), or the folder of a
         finished run; the mean of the objectives where not given.
-      functions: A Python file that defines the functions ``reward`` names. It is run.
+      functions: A Python file that defines the functions that reward names. It is run.
       heads: How heads are fitted.
       candidates: What is sampled.
       front: How the front is traced.
       data: Folder that the sources are in.
       out: Folder of results.
-      cache: Folder of features and samples, shared between runs; MORL_CACHE or
-        ``~/.cache/morl`` where not given.
+      cache: Folder of features and samples, shared between runs;
+        MORL_CACHE or ~/.cache/morl where not given.
       dry_run: Print the settings and what would be done, and do nothing.
     """
 
@@ -97,7 +130,9 @@ class FrontConfig:
 
 def fit(argv: Sequence[str]) -> None:
     """Runs ``morl fit``: heads, ``metrics.json`` and the table."""
-    config = parse_with_config(FrontConfig, argv, prog="morl fit")
+    config = parse_with_config(
+        FrontConfig, argv, prog="morl fit", about=FIT_HELP + CONFIG_HELP
+    )
     if config.dry_run:
         _dry_run(config, f"write {config.out / HEADS} and {config.out / METRICS}")
         return
@@ -109,7 +144,9 @@ def fit(argv: Sequence[str]) -> None:
 
 def front(argv: Sequence[str]) -> None:
     """Runs ``morl front``: the whole way to the report."""
-    config = parse_with_config(FrontConfig, argv, prog="morl front")
+    config = parse_with_config(
+        FrontConfig, argv, prog="morl front", about=FRONT_HELP + CONFIG_HELP
+    )
     reward = _reward(config)
     if config.dry_run:
         _dry_run(
@@ -124,16 +161,12 @@ def front(argv: Sequence[str]) -> None:
     prompts = choose_prompts(
         model, heads.pool.held_out, config.objectives, config.candidates
     )
-    sampled, features = sample_stage(
-        run, model, prompts, config.candidates, config.heads
-    )
+    answered = sample_stage(run, model, prompts, config.candidates, config.heads)
     traced = trace_stage(
         run,
         heads,
         reward,
-        prompts,
-        sampled,
-        features,
+        answered,
         RunSettings(config.heads, config.candidates, config.front),
         _provenance(config, model, records, reward),
         units=("reference deviations",) * len(reward.objectives),
@@ -158,7 +191,9 @@ def _read(config: FrontConfig) -> tuple[list[Record], list[Record]]:
 def _fitted(run: Run, config: FrontConfig) -> tuple[LanguageModel, list[Record], Heads]:
     with run.stage("model", "bytes") as stage:
         records, outside = _read(config)
-        model = open_model(config.model, run.cache)
+        path = find_model(config.model, run.cache)
+        model = load_language_model(path)
+        record_backbone(run.out, path)
         stage.remark = f"{model.name}, {len(records)} records of feedback"
     heads = fit_stage(
         run, model, records, config.objectives, config.heads, outside=outside

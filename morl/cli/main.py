@@ -124,9 +124,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(name: str, argv: Sequence[str]) -> None:
     """Runs a command; its warnings are one line each, without a place in the source."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        from tqdm import tqdm
+
+        # A bar under way moves out of its way, and is drawn again below it.
+        tqdm.write(f"morl {name}: {message}", file=sys.stderr)
+
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(
-            f"morl {name}: {message}", file=sys.stderr
-        )
+        warnings.showwarning = show
         COMMANDS[name][0](argv)
         sys.stdout.flush()

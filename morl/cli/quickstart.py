@@ -11,8 +11,13 @@ from morl.cli.report import report_stage
 from morl.cli.summary import print_example, print_front, print_heads, print_places
 from morl.fronts.assemble import BEST_OF_N
 from morl.fronts.pipeline import Run
-from morl.fronts.quickstart import QuickstartSettings, run_quickstart
+from morl.fronts.quickstart import (
+    QuickstartSettings,
+    noisy_feedback,
+    run_quickstart,
+)
 from morl.rewards import Composition
+from morl.worlds import preference_world
 
 STAGES = 8
 
@@ -26,7 +31,7 @@ class QuickstartConfig:
     Args:
       out: Folder of results.
       settings: Sizes; the defaults take minutes on two cores.
-      dry_run: Print the settings and what would be done, and do nothing.
+      dry_run: Check and print the settings and what would be done, and do nothing.
     """
 
     out: Path = Path("runs/quickstart")
@@ -46,6 +51,7 @@ def quickstart(argv: Sequence[str]) -> None:
         QuickstartConfig, argv, prog="morl quickstart", default=QuickstartConfig()
     )
     if config.dry_run:
+        noisy_feedback(preference_world(), config.settings)
         OUT.print(as_yaml(config))
         OUT.print(
             "would train a tiny language model, fit heads, sample candidates, trace "

@@ -20,6 +20,7 @@ STDIN_NAME = "standard input"
 BREAK = re.compile(r"(?m)^---[ \t\r]*$")
 JSONL = (".jsonl", ".jsonl.gz")
 ANSWER_KEYS = ("prompt", "response", "reference")
+ROW_KEYS = {"prompt", "response", "responses"}
 PASTE = (
     "Paste responses, with a line --- between one and the next; end with Ctrl-D "
     "(Ctrl-Z on Windows)."
@@ -82,9 +83,9 @@ def _stdin(prompt: str | None) -> Iterator[Answers]:
 
 
 def _any(text: str, where: str, prompt: str | None) -> Iterator[Answers]:
-    """JSON Lines where the first line is a JSON object, paragraphs otherwise."""
+    """JSON Lines where the first line is a row, parts of text otherwise."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    if _is_object(first):
+    if _is_row(first):
         lines = enumerate(text.encode().split(b"\n"), start=1)
         yield from _rows((row for row in lines if row[1].strip()), where, prompt)
         return
@@ -93,11 +94,13 @@ def _any(text: str, where: str, prompt: str | None) -> Iterator[Answers]:
             yield _plain(part, prompt)
 
 
-def _is_object(line: str) -> bool:
+def _is_row(line: str) -> bool:
+    """Whether a line is a row to read, not a response that happens to be JSON."""
     try:
-        return isinstance(strict_json(line.encode()), dict)
+        found = strict_json(line.encode())
     except (ValueError, RecursionError):
         return False
+    return isinstance(found, dict) and bool(ROW_KEYS & found.keys())
 
 
 def _plain(text: str, prompt: str | None) -> Answers:

@@ -1,6 +1,7 @@
 """``morl score``: what a composition says of given responses, and why."""
 
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +42,8 @@ class ScoreConfig:
     from: raw value, calibrated value, weight, contribution, and what is absent.
 
     Responses are text (a line --- between one and the next), or JSON Lines with
-    {"prompt", "response"} or records of feedback in each line.
+    {"prompt", "response"} or records of feedback in each line. JSON without these keys
+    is text.
 
     Args:
       spec: A composition in YAML, or the folder of a finished run, whose composition,
@@ -155,12 +157,7 @@ def _check(
     heads: Path | None,
 ) -> None:
     """Refuses what cannot work before anything is loaded."""
-    if config.weights and len(config.weights) != len(composition.objectives):
-        raise InputError(
-            f"found {len(config.weights)} numbers, objectives are "
-            f"{composition.objectives}",
-            where="--weights",
-        )
+    _check_weights(config.weights, composition)
     if headed and heads is None:
         raise InputError(
             f"{', '.join(headed)}: no source, so heads must give it: add --heads DIR, "
@@ -189,6 +186,27 @@ def _check(
         raise InputError(
             "needs a model to sample: add --model NAME", where="--reference"
         )
+
+
+def _check_weights(weights: Sequence[float], composition: Composition) -> None:
+    if not weights:
+        return
+    shown = " ".join(f"{weight:g}" for weight in weights)
+    if not composition.objectives:
+        raise InputError(
+            f"found {shown}, and no objective to weigh: none of "
+            f"{', '.join(composition.names)} is declared one (objective: true), so "
+            "that each keeps its coefficient",
+            where="--weights",
+        )
+    if len(weights) != len(composition.objectives):
+        raise InputError(
+            f"found {shown}, expected a number for each of "
+            f"{', '.join(composition.objectives)}",
+            where="--weights",
+        )
+    if not all(map(math.isfinite, weights)):
+        raise InputError(f"found {shown}, expected finite numbers", where="--weights")
 
 
 def _warn_of_heads(composition: Composition, headed: tuple[str, ...]) -> None:

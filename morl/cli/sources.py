@@ -29,8 +29,9 @@ class DataSource:
     """One file or folder of feedback.
 
     Args:
-      reader: One of the names in :data:`READERS`.
-      path: File or folder, below the data folder unless absolute; for ``hh-hub`` the
+      reader: hh, hh-hub, truthfulqa, truthfulqa-all, halueval, hhh-alignment, xstest,
+        or jsonl, the feedback format of morl.
+      path: File or folder, below the data folder unless absolute; for hh-hub the
         id of a data set.
       objective: What its preferences are about, for readers that leave it open.
     """

@@ -26,7 +26,9 @@ from morl.models.hugging_face import weight_files
 from morl.models.language_model import LanguageModel
 from morl.models.loading import fingerprint
 from morl.rewards import Composition, from_yaml
-from morl.storage import read_json
+from morl.storage import read_json, write_json
+
+BACKBONE = "backbone.json"
 
 
 def read_composition(spec: Path, functions: Path | None = None) -> Composition:
@@ -51,10 +53,17 @@ def read_composition(spec: Path, functions: Path | None = None) -> Composition:
     try:
         return from_yaml(text, {} if functions is None else _defined(functions))
     except InputError as error:
-        # The message is for Python, where sources= gives the functions.
-        missing = functions is None and "sources=" in str(error)
-        hint = "; --functions FILE.py names the file that defines it" if missing else ""
-        raise InputError(f"{error}{hint}", where=str(path)) from None
+        raise InputError(_for_files(str(error), functions), where=str(path)) from None
+
+
+def _for_files(message: str, functions: Path | None) -> str:
+    """The message, where it asks Python for ``sources=``, with what a file gives."""
+    needed, python, given = message.partition(": from_yaml(text, sources=")
+    if not python:
+        return message
+    if functions is None:
+        return f"{needed}; --functions FILE.py names the file that defines it"
+    return f"{needed}; {functions} defines {given.rpartition('Given: ')[2]}"
 
 
 def refuse_learning(composition: Composition, where: str) -> None:
@@ -108,7 +117,8 @@ def open_heads(
     Args:
       heads: Folder of the heads.
       model: Name of the model; empty to look for it by the digest of its weights, in
-        the run's folder and among the models that were fetched.
+        the run's folder, where the run says that it lies, and among the models that
+        were fetched.
       spec: The specification, for a finished run's own model.
       cache: Where fetched models are kept.
       other_template: Accept heads that were fitted under another chat template.
@@ -123,16 +133,31 @@ def open_heads(
     )
 
 
+def record_backbone(out: Path, model: Path) -> None:
+    """Leaves in a run's folder where its model lies, for those who score by it."""
+    write_json(out / BACKBONE, {"path": str(model.resolve())})
+
+
+def _recorded(run: Path) -> list[Path]:
+    """Where a run says that its model lies, where it says so."""
+    try:
+        return [Path(json.loads((run / BACKBONE).read_text())["path"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def _backbone(heads: Path, spec: Path, cache: Path) -> Path:
     manifest = read_json(heads / MANIFEST)
     wanted = manifest.get("fingerprint") if isinstance(manifest, dict) else None
     roots = {heads.parent, spec} if spec.is_dir() else {heads.parent}
     own = [path for root in roots for path in root.glob(f"cache/{MODEL}/*")]
+    recorded = [path for root in roots for path in _recorded(root)]
     fetched = [*cache.glob("*/*.gguf"), *cache.glob("hub/*")]
-    for path in [*own, *fetched]:
+    for path in [*own, *recorded, *fetched]:
         if _digest(path) == wanted:
             return path
     called = "".join(f"; it is called {name}" for name in _named(heads.parent, wanted))
+    called += "".join(f"; it was at {path}" for path in recorded)
     raise InputError(
         f"no model here has the SHA-256 {str(wanted)[:12]} that the heads were fitted "
         f"on{called}: add --model NAME",
@@ -162,8 +187,9 @@ def _defined(path: Path) -> Mapping[str, Callable[..., Any]]:
     read_text(path)
     try:
         names = runpy.run_path(str(path), run_name="morl_functions")
-    except Exception as error:
-        # Whatever a user's file raises, the message is what helps.
+    except (Exception, SystemExit) as error:
+        # Whatever a user's file raises, the message is what helps; one that exits would
+        # otherwise end the command without a word.
         raise InputError(
             f"cannot be run ({type(error).__name__}: {error})", where=str(path)
         ) from error

@@ -123,6 +123,18 @@ def _too_many(error: InputError, count: int) -> InputError:
     return InputError(f"{message}; {count} rows are malformed", where=error.where)
 
 
+def require_file(path: Path) -> None:
+    """Refuses what is no file.
+
+    Raises:
+      InputError: There is nothing of that name, or it is a folder.
+    """
+    if path.is_dir():
+        raise InputError("is a folder, expected a file", where=str(path))
+    if not path.is_file():
+        raise InputError("no such file", where=str(path))
+
+
 def find_file(path: str | Path, *places: str) -> Path:
     """The file itself, or the first of the places that exists in a folder.
 
@@ -298,11 +310,11 @@ def numbered_lines(
         they lie on disk.
 
     Raises:
-      InputError: There is no such file, or it is a gzip file that is damaged.
+      InputError: There is no such file, it is a folder, or it is a gzip file that is
+        damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError("no such file", where=str(path))
+    require_file(path)
     total = path.stat().st_size
     with path.open("rb") as raw:
         for number, line in _whole_lines(path, unzipped(raw)):

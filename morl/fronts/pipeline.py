@@ -51,6 +51,10 @@ class Console(Protocol):
         """The stage is done."""
         ...
 
+    def abandon(self) -> None:
+        """The stage failed or was interrupted; nothing of it stays open."""
+        ...
+
 
 @runtime_checkable
 class Fit(Protocol):
@@ -104,7 +108,11 @@ class Run:
         """Times a stage and reports its end, with the remark that it leaves."""
         stage = Stage(self.console.begin(name, unit))
         start = time.perf_counter()
-        yield stage
+        try:
+            yield stage
+        except BaseException:
+            self.console.abandon()
+            raise
         seconds = time.perf_counter() - start
         self.stages.append(
             {"stage": name, "seconds": round(seconds, 1), "result": stage.remark}
@@ -126,6 +134,20 @@ class Heads(NamedTuple):
     pool: Pool
     fitted: Fitted
     evaluation: Evaluation
+
+
+class Answered(NamedTuple):
+    """Prompts that the reference policy answered.
+
+    Attributes:
+      prompts: Records whose prompts they are.
+      sampled: The candidates of each.
+      features: Of all candidates, one prompt's after the other's.
+    """
+
+    prompts: Sequence[Record]
+    sampled: Sequence[Sampled]
+    features: Features
 
 
 class Traced(NamedTuple):
@@ -188,12 +210,16 @@ def fit_stage(
         fitted = fit(
             language_model,
             pool,
-            _first(features, inside),
+            features.of_records(0, inside),
             settings,
             progress=stage.progress,
         )
         evaluation = evaluate_heads(
-            pool, fitted, outside, _rest(features, inside), progress=stage.progress
+            pool,
+            fitted,
+            outside,
+            features.of_records(inside, len(encoded)),
+            progress=stage.progress,
         )
         save_heads(run.out / HEADS, fitted.heads)
         if fitted.parts is not None:
@@ -210,7 +236,7 @@ def sample_stage(
     prompts: Sequence[Record],
     settings: CandidateSettings,
     heads: HeadSettings,
-) -> tuple[list[Sampled], Features]:
+) -> Answered:
     """Samples candidates and reads their features, as heads with ``heads`` do."""
     with run.stage("candidates", "responses") as stage:
         tokens = [language_model.chat.encode_prompt(r.prompt) for r in prompts]
@@ -231,7 +257,7 @@ def sample_stage(
             progress=stage.progress,
         )
         stage.remark = f"{len(features.values)} responses"
-    return sampled, features
+    return Answered(prompts, sampled, features)
 
 
 def choose_prompts(
@@ -273,9 +299,7 @@ def trace_stage(
     run: Run,
     heads: Heads,
     composition: Composition,
-    prompts: Sequence[Record],
-    sampled: Sequence[Sampled],
-    features: Features,
+    answered: Answered,
     settings: RunSettings,
     provenance: Provenance,
     *,
@@ -288,9 +312,7 @@ def trace_stage(
       run: Where to.
       heads: Selector and judge, or the heads that select where gold judges.
       composition: What selects.
-      prompts: Records whose prompts were answered.
-      sampled: Their candidates.
-      features: Of the candidates.
+      answered: The candidates to select among.
       settings: How.
       provenance: Where it comes from; the seeds are added here.
       gold: True rewards, where known: they are the judge, and the exact front is
@@ -299,14 +321,11 @@ def trace_stage(
     """
     with run.stage("front", "steps") as stage:
         stage.progress(0, 3)
-        shape = (len(sampled), len(sampled[0].texts))
-        selector, judged = _sides(heads, composition, features, shape, gold)
+        selector, judged = _sides(heads, composition, answered, gold)
         scored = score_candidates(
             composition,
             selector,
-            prompts,
-            sampled,
-            features,
+            *answered,
             judged,
             seed=settings.candidates.seed,
         )
@@ -347,8 +366,7 @@ def _write(out: Path, traced: Traced, settings: RunSettings) -> None:
 def _sides(
     heads: Heads,
     composition: Composition,
-    features: Features,
-    shape: tuple[int, int],
+    answered: Answered,
     gold: Float[np.ndarray, "b n j"] | None,
 ) -> tuple[HeadSet, Float[np.ndarray, "b n j"]]:
     """Heads that select, and what the judge says in the composition's order."""
@@ -361,7 +379,8 @@ def _sides(
             "its parts (fit_pool)",
             where="heads",
         )
-    columns = head_columns(heads.fitted.parts.judge, features, shape)
+    shape = (len(answered.sampled), len(answered.sampled[0].texts))
+    columns = head_columns(heads.fitted.parts.judge, answered.features, shape)
     order = [heads.pool.objectives.index(name) for name in composition.objectives]
     judged = calibrated_rewards(columns, heads.pool.objectives)[..., order]
     return heads.fitted.parts.selector, judged
@@ -370,23 +389,3 @@ def _sides(
 def config_hash(*settings: object) -> str:
     """SHA-256 of resolved settings."""
     return content_hash(*settings)
-
-
-def _first(features: Features, count: int) -> Features:
-    end = features.starts[count]
-    return Features(
-        features.values[:end],
-        features.lengths[:end],
-        features.starts[: count + 1],
-        features.layers,
-    )
-
-
-def _rest(features: Features, count: int) -> Features:
-    start = features.starts[count]
-    return Features(
-        features.values[start:],
-        features.lengths[start:],
-        features.starts[count:] - start,
-        features.layers,
-    )

@@ -64,7 +64,7 @@ def make_pool(
 
     Raises:
       InputError: An objective has neither a pair nor a label for both selector and
-        judge to learn from.
+        judge to learn from, or so few prompts have any that one fold holds them all.
     """
     parts = split_by_prompt(records, PARTS, seed=settings.seed)
     learned = parts["selector"] + parts["judge"]
@@ -95,6 +95,7 @@ def make_pool(
         parts["prompts"],
     )
     _check(pool)
+    _check_folds(pool, settings)
     return pool
 
 
@@ -175,3 +176,15 @@ def _check(pool: Pool) -> None:
                     "expected feedback that labels it on several prompts",
                     where="feedback",
                 )
+
+
+def _check_folds(pool: Pool, settings: HeadSettings) -> None:
+    """Refuses prompts that fell into one fold, so that none is left to learn from."""
+    if len(np.unique(pool.folds)) < 2:
+        count = len(np.unique(pool.prompts))
+        raise InputError(
+            f"found {settings.folds} folds, and feedback on {count} prompts, all in "
+            "one of them, since each prompt is drawn into a fold by itself: expected "
+            "feedback on dozens of prompts",
+            where="heads.folds",
+        )

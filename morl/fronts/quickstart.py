@@ -19,6 +19,7 @@ from morl.fronts.pipeline import (
     sample_stage,
     trace_stage,
 )
+from morl.fronts.pool import make_pool
 from morl.fronts.sampling import Sampled
 from morl.fronts.settings import CandidateSettings, HeadSettings, SweepSettings
 from morl.models.chat import ChatTokenizer, EncodedRecord, train_chat_tokenizer
@@ -30,12 +31,18 @@ from morl.models.language_model import (
 from morl.models.loading import fingerprint
 from morl.pareto import Provenance
 from morl.rewards import Composition
+from morl.training.bounds import check_numbers
 from morl.training.features import Progress
-from morl.training.language import LanguageSettings, train_language_model
+from morl.training.language import (
+    LanguageSettings,
+    positions_of,
+    train_language_model,
+)
 from morl.worlds import PreferenceWorld, preference_world
 
 MODEL = "model"
 UNITS = ("gold points",) * 3
+MOST_RESPONSES = 256  # the world has more than these to every prompt
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class QuickstartSettings:
         which label one objective.
       noise: Share of labels that are flipped.
       run: Heads, candidates and front.
+
+    Raises:
+      InputError: A number is out of its range, or two of them do not fit.
     """
 
     language: LanguageSettings = LanguageSettings(
@@ -80,6 +90,40 @@ class QuickstartSettings:
         front=SweepSettings(betas=(0.1, 0.5)),
     )
 
+    def __post_init__(self) -> None:
+        """Refuses what would fail only after the language model is trained."""
+        least = {"responses": 1, "row_tokens": 2, "records": 1, "compared": 2}
+        check_numbers("settings", vars(self), least)
+        for name in ("responses", "compared"):
+            if vars(self)[name] > MOST_RESPONSES:
+                raise InputError(
+                    f"found {vars(self)[name]}, expected at most {MOST_RESPONSES}",
+                    where=f"settings.{name}",
+                )
+        if not 0 <= self.noise <= 1:
+            raise InputError(
+                f"found {self.noise}, expected 0 to 1", where="settings.noise"
+            )
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Refuses heads and candidates that the language model has no room for."""
+        depth = self.language.num_layers
+        for layer in self.run.heads.layers:
+            if layer == 0 or not -depth <= layer <= depth:
+                raise InputError(
+                    f"found {layer}, expected 1 to {depth}, or -{depth} to -1 from the "
+                    "last (settings.language.num_layers)",
+                    where="settings.run.heads.layers",
+                )
+        room = positions_of(self.row_tokens)
+        if self.run.candidates.max_new_tokens >= room:
+            raise InputError(
+                f"found {self.run.candidates.max_new_tokens}, expected fewer than the "
+                f"{room} positions that settings.row_tokens gives the model",
+                where="settings.run.candidates.max_new_tokens",
+            )
+
 
 def run_quickstart(
     run: Run, composition: Composition, settings: QuickstartSettings, command: str
@@ -96,18 +140,13 @@ def run_quickstart(
       The finished run and the tiny model.
     """
     world = preference_world()
+    records = noisy_feedback(world, settings)
     model = language_stage(run, world, settings)
-    records = world.records(
-        settings.records,
-        seed=settings.run.heads.seed,
-        noise=settings.noise,
-        num_responses=settings.compared,
-    )
     heads = fit_stage(
         run, model, records, world.objectives, settings.run.heads, fit=fit_whole
     )
     prompts = held_out_prompts(world, settings.run.candidates)
-    sampled, features = sample_stage(
+    answered = sample_stage(
         run, model, prompts, settings.run.candidates, settings.run.heads
     )
     provenance = Provenance(
@@ -124,22 +163,38 @@ def run_quickstart(
         run,
         heads,
         composition,
-        prompts,
-        sampled,
-        features,
+        answered,
         settings.run,
         provenance,
-        gold=gold_rewards(world, prompts, sampled, composition),
+        gold=gold_rewards(world, prompts, answered.sampled, composition),
         units=UNITS,
     )
     return traced, model
+
+
+def noisy_feedback(
+    world: PreferenceWorld, settings: QuickstartSettings
+) -> list[Record]:
+    """The preferences that heads are fitted to.
+
+    Raises:
+      InputError: They are too few for the heads; known before a model is trained.
+    """
+    records = world.records(
+        settings.records,
+        seed=settings.run.heads.seed,
+        noise=settings.noise,
+        num_responses=settings.compared,
+    )
+    make_pool(records, world.objectives, settings.run.heads)
+    return records
 
 
 def language_stage(
     run: Run, world: PreferenceWorld, settings: QuickstartSettings
 ) -> LanguageModel:
     """Trains the tiny language model, or loads the one that a run left."""
-    folder = run.cache / MODEL / config_hash(repr(settings))[:16]
+    folder = model_folder(run.cache, settings)
     with run.stage("language model", "steps") as stage:
         if (folder / "config.json").exists():
             try:
@@ -157,6 +212,12 @@ def language_stage(
             f"{config.vocab_size} tokens, {loss:.2f} nats a response token"
         )
     return model
+
+
+def model_folder(cache: Path, settings: QuickstartSettings) -> Path:
+    """Where the tiny model is kept: named by what its training depends on."""
+    told = config_hash(repr(settings.language), settings.responses, settings.row_tokens)
+    return cache / MODEL / told[:16]
 
 
 def train_tiny_model(
@@ -238,7 +299,14 @@ def _row(
 ) -> EncodedRecord:
     """A prompt with as many of its responses as a row holds."""
     texts = world.responses(prompt, settings.responses, number)
-    record = chat.encode_responses(prompt, texts, max_tokens=settings.row_tokens)
+    try:
+        record = chat.encode_responses(prompt, texts, max_tokens=settings.row_tokens)
+    except InputError:
+        raise InputError(
+            f"found {settings.row_tokens}, expected enough for a prompt with any one "
+            "response, such as 256",
+            where="settings.row_tokens",
+        ) from None
     total, kept = len(record.prompt), []
     for place, response in enumerate(record.responses):
         if total + len(response) <= settings.row_tokens:

@@ -1,16 +1,14 @@
 """What a run may be told: feedback, heads, candidates, and how the front is traced."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from morl.errors import InputError
 from morl.fronts.trace import BETAS
 from morl.models.heads import POOLINGS
 from morl.numerics import NUM_RESAMPLES
+from morl.training.bounds import check_numbers
 from morl.training.features import BOUNDARIES
-
-SEEDS = 2**32  # as many as random keys tell apart
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class HeadSettings:
             )
         least = {"max_pairs": 1, "max_tokens": 2, "response_tokens": 1}
         least |= {"batch_tokens": 1, "folds": 2, "margin": 0}
-        _check_numbers("heads", vars(self), least)
+        check_numbers("heads", vars(self), least)
         if self.max_tokens > BOUNDARIES[-1]:
             raise InputError(
                 f"found {self.max_tokens}, expected at most {BOUNDARIES[-1]}, the "
@@ -99,7 +97,7 @@ class CandidateSettings:
         """Refuses what cannot be done."""
         least = {"num_prompts": 1, "num_samples": 2, "max_new_tokens": 1}
         least |= {"max_prompt_tokens": 1, "batch_prompts": 1}
-        _check_numbers("candidates", vars(self), least)
+        check_numbers("candidates", vars(self), least)
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise InputError(
                 f"found {self.temperature}, expected a number above 0: at 0 all "
@@ -135,25 +133,8 @@ class SweepSettings:
     def __post_init__(self) -> None:
         """Refuses what cannot be done."""
         least = {"divisions": 1, "noise_draws": 1, "resamples": 1}
-        _check_numbers("front", vars(self), least)
+        check_numbers("front", vars(self), least)
         if not all(beta > 0 and math.isfinite(beta) for beta in self.betas):
             raise InputError(
                 f"found {self.betas}, expected numbers > 0", where="front.betas"
             )
-
-
-def _check_numbers(
-    where: str, settings: Mapping[str, object], least: Mapping[str, int]
-) -> None:
-    """Refuses numbers below what they need to be, and seeds that no key is made of."""
-    for name, bound in least.items():
-        value = settings[name]
-        if not (isinstance(value, int | float) and bound <= value < math.inf):
-            raise InputError(
-                f"found {value}, expected at least {bound}", where=f"{where}.{name}"
-            )
-    seed = settings["seed"]
-    if not (isinstance(seed, int) and 0 <= seed < SEEDS):
-        raise InputError(
-            f"found {seed}, expected 0 to {SEEDS - 1}", where=f"{where}.seed"
-        )

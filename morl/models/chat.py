@@ -291,7 +291,8 @@ def load_chat_tokenizer(
       path: A folder with ``tokenizer.json``, or a GGUF file of a byte-level BPE.
       template: Jinja text instead of the template that the model ships.
       variables: Variables for the template, such as ``{"enable_thinking": False}``.
-      now: The time that templates which write the date see; ``None`` is the clock.
+      now: The time that templates which write the date see; ``None`` is 26 July 2024,
+        so that they write the same on every day.
 
     Raises:
       InputError: A file is missing, damaged or of another kind; or there is no

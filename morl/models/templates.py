@@ -20,6 +20,8 @@ from morl.storage import content_hash
 from morl.types import Json
 
 _OPEN, _CLOSE = "morl_generation_open", "morl_generation_close"
+# Where no time is given: the date that Llama 3.2 writes where there is no clock.
+DAY = datetime(2024, 7, 26)
 _PRIVATE_USE = range(0xE000, 0xF900)
 
 
@@ -170,9 +172,7 @@ def _compile(source: str, now: datetime | None) -> Template:
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda layout: (
-        now or datetime.now()
-    ).strftime(layout)
+    environment.globals["strftime_now"] = (now or DAY).strftime
     return environment.from_string(source)
 
 
@@ -183,7 +183,8 @@ class ChatTemplate:
     It renders as `transformers` does: blocks trimmed, ``raise_exception``,
     ``strftime_now``, a ``tojson`` that does not escape HTML, ``break`` and
     ``continue``, ``{% generation %}`` blocks, and a sandbox that can neither reach
-    Python's internals nor change what it is given.
+    Python's internals nor change what it is given. It never reads the clock: the same
+    messages give the same text on every day, or the hash would vouch for nothing.
 
     Args:
       source: The Jinja text.
@@ -191,8 +192,7 @@ class ChatTemplate:
       variables: Further variables, such as ``{"enable_thinking": False}``; they are
         part of the template's hash.
       now: The time that ``strftime_now`` sees, for templates that write the date;
-        ``None`` is the clock. A head whose template reads the clock sees another
-        prompt each day: fix it.
+        ``None`` is 26 July 2024.
 
     Raises:
       InputError: The source is not valid Jinja.

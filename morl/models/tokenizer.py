@@ -27,6 +27,10 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
+# Of every tokenizer that is trained here; with the bytes, the least vocabulary.
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+LEAST_VOCABULARY = 256 + len(SPECIAL)
+
 _NAMED = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token")
 
 
@@ -54,7 +58,7 @@ class TemplateChoice(NamedTuple):
     Attributes:
       source: Jinja text instead of the model's own.
       variables: Variables for the template, such as ``{"enable_thinking": False}``.
-      now: The time that ``strftime_now`` sees; ``None`` is the clock.
+      now: The time that ``strftime_now`` sees; ``None`` is :class:`ChatTemplate`'s.
     """
 
     source: str | None = None
@@ -248,12 +252,10 @@ def train_parts(texts: Iterable[str], vocab_size: int) -> TokenizerParts:
     Raises:
       InputError: ``vocab_size`` does not hold the 256 bytes and 3 special tokens.
     """
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    least = 256 + len(special)
-    if vocab_size < least:
+    if vocab_size < LEAST_VOCABULARY:
         raise InputError(
-            f"found {vocab_size}, expected at least {least} (every byte, and "
-            f"{len(special)} special tokens)",
+            f"found {vocab_size}, expected at least {LEAST_VOCABULARY} (every byte, "
+            f"and {len(SPECIAL)} special tokens)",
             where="vocab_size",
         )
     tokenizer = Tokenizer(models.BPE())
@@ -261,12 +263,12 @@ def train_parts(texts: Iterable[str], vocab_size: int) -> TokenizerParts:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=special,
+        special_tokens=[*SPECIAL],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    named = {"eos_token": special[2], "pad_token": special[0]}
+    named = {"eos_token": SPECIAL[2], "pad_token": SPECIAL[0]}
     template = ChatTemplate(CHATML, named)
     return TokenizerParts(tokenizer, template, (2,), None, "trained tokenizer")
 

@@ -112,8 +112,12 @@ def reward_kl_figure(front: Front) -> Figure:
             draw_reward_kl(ax, front, objective=objective)
         for ax in axes[len(panels) :]:
             ax.remove()
-        for ax in axes[: len(panels)][:-2]:
+        above, lowest = axes[: len(panels) - 2], axes[len(panels) - 2 : len(panels)]
+        for ax in above:
             ax.set_xlabel("")
+        for ax in lowest:
+            # An odd panel leaves a place empty, and what stands above it is lowest.
+            ax.tick_params(labelbottom=True)
         handles = [*method_entries(front), *limit_entries(front)]
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
         figure.supxlabel(KL_NOTE, fontsize=8, color=GREY, x=0.01, ha="left")

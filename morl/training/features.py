@@ -84,6 +84,16 @@ class Features:
             return layer[:, STORED.index("mean")] * self.lengths[:, None]
         return layer[:, STORED.index(reading.pooling)]
 
+    def of_records(self, start: int, stop: int) -> "Features":
+        """The features of some of the records, from ``start`` up to ``stop``."""
+        first, end = self.starts[start], self.starts[stop]
+        return Features(
+            self.values[first:end],
+            self.lengths[first:end],
+            self.starts[start : stop + 1] - first,
+            self.layers,
+        )
+
     def rows(
         self, records: Int[np.ndarray, " n"], responses: Int[np.ndarray, " n"]
     ) -> Int[np.ndarray, " n"]:

@@ -1,5 +1,6 @@
 """The training of a small language model on documents: prompts with one response."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,10 @@ from morl.errors import InputError
 from morl.losses import next_token_loss
 from morl.models.chat import ChatTokenizer, EncodedRecord
 from morl.models.config import TransformerConfig
+from morl.models.tokenizer import LEAST_VOCABULARY
 from morl.models.transformer import Transformer
 from morl.numerics import WeightedSum
+from morl.training.bounds import check_numbers
 from morl.training.features import PackedBatch, Progress, pack, record_length
 
 CHUNK = 25
@@ -44,16 +47,19 @@ class LanguageSettings:
     """Size of a small language model and of its training.
 
     Args:
-      width: Width of the residual stream, a multiple of ``num_heads``.
+      width: Width of the residual stream, a multiple of twice ``num_heads``.
       num_layers: Number of blocks.
-      num_heads: Query heads, with half as many key heads.
+      num_heads: Query heads, an even number with half as many key heads, or 1.
       vocab_size: Most tokens of its byte-level BPE.
       ffn_multiple: Width of the feed-forward block, in widths of the residual stream.
-      num_documents: Documents to train on, each seen about once.
+      num_documents: Documents to train on, at least a batch, each seen about once.
       batch_size: Documents a step.
       learning_rate: Peak for matrices (Muon) of a cosine schedule with a short warm-up.
       adam_learning_rate: The same for the embedding and the norms (AdamW).
       seed: Seed of weights and documents.
+
+    Raises:
+      InputError: A number is out of its range, or two of them do not fit.
     """
 
     width: int = 128
@@ -66,6 +72,41 @@ class LanguageSettings:
     learning_rate: float = 0.02
     adam_learning_rate: float = 4e-3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be trained."""
+        sizes = ("width", "num_layers", "num_heads", "ffn_multiple", "batch_size")
+        least = dict.fromkeys(sizes, 1) | {"vocab_size": LEAST_VOCABULARY}
+        check_numbers("language", vars(self), least)
+        if self.num_documents < self.batch_size:
+            raise InputError(
+                f"found {self.num_documents}, expected at least language.batch_size "
+                f"({self.batch_size})",
+                where="language.num_documents",
+            )
+        if self.num_heads % self.num_kv_heads:
+            raise InputError(
+                f"found {self.num_heads}, expected 1 or an even number",
+                where="language.num_heads",
+            )
+        # A head is turned by pairs of its entries, so its width is even.
+        if self.width % (2 * self.num_heads):
+            raise InputError(
+                f"found {self.width}, expected a multiple of twice language.num_heads "
+                f"({2 * self.num_heads})",
+                where="language.width",
+            )
+        for name in ("learning_rate", "adam_learning_rate"):
+            rate = vars(self)[name]
+            if not (rate > 0 and math.isfinite(rate)):
+                raise InputError(
+                    f"found {rate}, expected a number above 0", where=f"language.{name}"
+                )
+
+    @property
+    def num_kv_heads(self) -> int:
+        """Key heads: half the query heads."""
+        return max(self.num_heads // 2, 1)
 
 
 def train_language_model(
@@ -185,6 +226,11 @@ def _matrices(params: PyTree[Array]) -> PyTree:
     )
 
 
+def positions_of(row_tokens: int) -> int:
+    """Positions of a model that was trained on rows of so many tokens."""
+    return max(2 * row_tokens, 256)
+
+
 def _config(
     chat: ChatTokenizer, length: int, settings: LanguageSettings
 ) -> TransformerConfig:
@@ -193,10 +239,10 @@ def _config(
         width=settings.width,
         num_layers=settings.num_layers,
         num_heads=settings.num_heads,
-        num_kv_heads=max(settings.num_heads // 2, 1),
+        num_kv_heads=settings.num_kv_heads,
         head_dim=settings.width // settings.num_heads,
         ffn_width=settings.width * settings.ffn_multiple,
-        max_positions=max(2 * length, 256),
+        max_positions=positions_of(length),
     )
 
 

@@ -142,8 +142,20 @@ def test_the_report_holds_every_problem(command, tmp_path):
 
 
 def test_a_dry_run_reads_and_writes_nothing(command, tmp_path):
-    argv = ["check", tmp_path / "none.jsonl", "--out", tmp_path / "o", "--dry-run"]
+    (tmp_path / "a.jsonl").write_text("not JSON")
+    argv = ["check", tmp_path / "a.jsonl", "--out", tmp_path / "o", "--dry-run"]
     ran = command(*argv)
     assert ran.code == 0
     assert "would check" in ran.out
     assert not (tmp_path / "o").exists()
+
+
+def test_a_dry_run_refuses_a_file_that_is_not_there(refused, tmp_path):
+    said = refused("check", tmp_path / "none.jsonl", "--dry-run")
+    assert said.endswith("none.jsonl: no such file")
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []], ids=["dry run", "run"])
+def test_a_folder_is_called_one(refused, tmp_path, dry):
+    said = refused("check", tmp_path, *dry)
+    assert said.endswith("is a folder, expected a file")

@@ -1,6 +1,14 @@
 """Stages as a terminal shows them."""
 
+import sys
+import warnings
+
+import pytest
+from tqdm import tqdm
+
 from morl.cli.console import Stages
+from morl.cli.main import COMMANDS, main
+from morl.fronts.pipeline import Run
 
 
 def test_a_stage_shows_how_far_it_is_and_the_time_left(capsys):
@@ -37,3 +45,31 @@ def test_what_was_done_before_has_no_bar(capsys):
     stages.begin("features", "tokens")(8, 8)
     stages.end("features", 0.0, "kept")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_stage_that_fails_leaves_no_bar_open(tmp_path, error):
+    stages = Stages(1)
+    run = Run(tmp_path, tmp_path, stages, [])
+    with pytest.raises(error), run.stage("features", "tokens") as stage:
+        stage.progress(1, 8)
+        bar = stages.bar
+        raise error
+    assert bar.disable  # closed
+    assert stages.bar is None
+    assert run.stages == []
+
+
+def test_a_warning_has_a_line_of_its_own_beside_a_bar(monkeypatch, capsys):
+    def warn(argv):
+        del argv
+        with tqdm(total=8, desc="features", file=sys.stderr) as bar:
+            bar.update(3)
+            warnings.warn("look", UserWarning, stacklevel=1)
+
+    monkeypatch.setitem(COMMANDS, "warn", (warn, ""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        main(["warn"])
+    before = capsys.readouterr().err.partition("morl warn: look\n")[0]
+    assert before.endswith("\r")  # the bar's line was cleared

@@ -1,5 +1,7 @@
 """What `morl front` refuses before any work, and what its flags may say."""
 
+import shutil
+
 import pytest
 
 from morl.cli.arguments import parse_with_config
@@ -99,8 +101,9 @@ def test_a_source_of_the_file_may_be_overridden_by_its_place(tmp_path):
     assert [source.path for source in made.sources] == ["other.jsonl", "b"]
 
 
-@pytest.mark.usefixtures("place")
-def test_too_little_feedback_for_held_out_prompts_says_so(command, fitted):
+@pytest.fixture
+def little(place):
+    """The folder with feedback enough for heads, too little for answered prompts."""
     records = [
         plain_record(
             f"{n}?",
@@ -110,6 +113,26 @@ def test_too_little_feedback_for_held_out_prompts_says_so(command, fitted):
         for n in range(12)  # a tenth of few is none
     ]
     write_jsonl("feedback.jsonl", records)
+    return place
+
+
+def test_heads_find_the_model_that_a_run_was_given_by_path(command, little, fitted):
+    model = little / "mine"
+    shutil.copytree(fitted.model, model)
+    ran = command("fit", "config.yaml", "--model", "mine", "--cache", "cache")
+    assert ran.code == 0, ran
+    (little / "spec.yaml").write_text((1.0 * helpful).to_yaml())
+    argv = ["score", "spec.yaml", "--heads", "runs/front/heads", "--cache", "none"]
+    argv += ["--prompt", "q", "--text", "a"]
+    assert command(*argv).code == 0
+    model.rename(little / "moved")
+    said = command(*argv).err
+    assert f"it was at {model}" in said
+    assert "add --model NAME" in said
+
+
+@pytest.mark.usefixtures("little")
+def test_too_little_feedback_for_held_out_prompts_says_so(command, fitted):
     ran = command("front", "config.yaml", "--model", fitted.model, "--cache", "cache")
     assert ran.code == 2
     assert "no prompt is held out" in ran.err

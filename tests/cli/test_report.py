@@ -38,6 +38,9 @@ class Silence:
     def end(self, stage, seconds, remark):
         pass
 
+    def abandon(self):
+        pass
+
 
 def evaluation(across):
     """An assessment of heads on random margins."""

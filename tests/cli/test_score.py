@@ -176,6 +176,14 @@ def test_line_ends_of_windows_divide_responses_too(command, hedges, piped):
     assert texts(command("score", hedges, "--json")) == [("", ["one", "two"])]
 
 
+@pytest.mark.parametrize("prompt", [[], ["--prompt", "q"]], ids=["bare", "prompted"])
+def test_responses_that_are_json_are_text(command, hedges, piped, prompt):
+    responses = ['{"answer": 4}', '{"answer": 5}\n{"answer": 6}', "[1]"]
+    piped("\n---\n".join(responses))
+    ran = command("score", hedges, "--json", *prompt)
+    assert texts(ran) == [("q" if prompt else "", responses)]
+
+
 def test_files_and_texts_are_read_together(command, hedges, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("from a file")
@@ -534,7 +542,23 @@ def test_a_wrong_number_of_weights_names_the_objectives(refused, headed, fitted)
     argv = ["--heads", fitted.heads, "--text", "a", "--weights", "1"]
     said = refused("score", headed, *argv)
     assert "helpful" in said
-    assert "1 numbers" in said
+    assert "--weights: found 1, expected a number for each of" in said
+
+
+def test_weights_of_rules_alone_say_that_nothing_is_weighed(refused, tmp_path):
+    spec = tmp_path / "rules.yaml"
+    spec.write_text((-0.1 * rules.length(unit="word")).to_yaml())
+    said = refused("score", spec, "--text", "a", "--weights", "0.5")
+    assert "--weights: found 0.5, and no objective to weigh: none of length" in said
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf"])
+def test_weights_that_are_not_finite_are_refused_by_their_flag(
+    refused, headed, fitted, weight
+):
+    argv = ["--heads", fitted.heads, "--text", "a", "--weights", weight, "1"]
+    said = refused("score", headed, *argv)
+    assert f"--weights: found {weight} 1, expected finite numbers" in said
 
 
 def test_transforms_that_learn_are_refused(refused, tmp_path):
@@ -597,10 +621,15 @@ def test_a_missing_function_is_asked_for(refused, judged, tmp_path):
     assert "--functions FILE.py" in refused("score", judged, "--text", "a")
     (tmp_path / "mine.py").write_text("def kinds(): ...")
     argv = ["--functions", tmp_path / "mine.py", "--text", "a"]
-    assert "'kind'" in refused("score", judged, *argv)
+    said = refused("score", judged, *argv)
+    assert "needs the function 'kind'" in said
+    assert "mine.py defines kinds" in said
+    assert "from_yaml" not in said
 
 
-@pytest.mark.parametrize("code", ["def (", "1 / 0", "import no_such_module"])
+@pytest.mark.parametrize(
+    "code", ["def (", "1 / 0", "import no_such_module", "raise SystemExit(3)"]
+)
 def test_a_python_file_that_fails_is_one_line(refused, judged, tmp_path, code):
     (tmp_path / "mine.py").write_text(code)
     argv = ["--functions", tmp_path / "mine.py", "--text", "a"]

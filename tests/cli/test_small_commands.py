@@ -1,6 +1,7 @@
 import pytest
 
 from morl.cli.main import main
+from morl.cli.sources import READERS
 from morl.feedback import Labels, Pair, plain_record, write_jsonl
 from morl.pareto import Front, FrontPoint, write_front
 
@@ -84,6 +85,38 @@ def test_an_unknown_command_lists_those_there_are(capsys):
 def test_help_explains(command, capsys):
     assert exit_code([command, "--help"]) == 0
     assert "usage: morl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["front", "fit"])
+def test_help_without_a_file_tells_all_that_the_file_may_say(command, capsys):
+    assert exit_code([command, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"usage: morl {command} CONFIG.yaml [-h]" in shown
+    assert "CONFIG.yaml is a YAML file" in shown
+    for said in ("sources", "outside", *READERS):
+        assert said in shown
+    assert "`" not in shown.partition("heads options")[0]
+
+
+def test_help_of_fit_is_about_heads(capsys):
+    exit_code(["fit", "--help"])
+    about = capsys.readouterr().out.partition("options ─")[0]
+    assert "Fits reward heads" in about
+    assert "Pareto" not in about
+
+
+def test_help_of_a_source_lists_the_readers(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    path.write_text("sources: [{reader: jsonl, path: a}]")
+    exit_code(["front", str(path), "--help"])
+    told = capsys.readouterr().out.partition("--sources.0.reader")[2]
+    for name in READERS:
+        assert name in told.partition("--sources.0.path")[0]
+
+
+def test_a_missing_configuration_is_asked_for_without_saying_the_command_twice(capsys):
+    assert exit_code(["fit"]) == 2
+    assert capsys.readouterr().err.count("morl fit") == 1
 
 
 @pytest.mark.parametrize(

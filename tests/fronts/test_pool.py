@@ -107,3 +107,9 @@ def test_a_score_that_is_no_probability_is_refused(records):
     )
     with pytest.raises(InputError, match=r"scores: found .* to 5.0 on single"):
         make_pool([*records, odd], ("honest",), HeadSettings())
+
+
+def test_so_few_prompts_that_one_fold_holds_them_all_are_refused():
+    few = [dialogue(number, 0, "helpful") for number in range(4)]
+    with pytest.raises(InputError, match=r"folds: found 2 folds, .* on 4 prompts"):
+        make_pool(few, ("helpful",), HeadSettings(folds=2))

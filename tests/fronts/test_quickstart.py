@@ -46,6 +46,9 @@ class Quiet:
     def end(self, stage, seconds, remark):
         pass
 
+    def abandon(self):
+        pass
+
 
 class Killed(Exception):
     pass

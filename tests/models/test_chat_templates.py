@@ -67,8 +67,13 @@ def test_feedback_messages_render_as_their_dicts_do():
 
 
 def test_strftime_now_sees_the_time_that_was_fixed():
-    template = ChatTemplate("{{ strftime_now('%d %b %Y') }}", now=datetime(2024, 7, 26))
-    assert template.render([user("x")]).text == "26 Jul 2024"
+    template = ChatTemplate("{{ strftime_now('%d %b %Y') }}", now=datetime(2025, 1, 2))
+    assert template.render([user("x")]).text == "02 Jan 2025"
+
+
+def test_a_template_that_writes_the_date_writes_the_same_on_every_day():
+    dated = ChatTemplate("{{ strftime_now('%Y-%m-%d') }}")
+    assert dated.render([user("x")]).text == "2024-07-26"
 
 
 def test_loops_can_break_and_continue_and_templates_can_refuse():

@@ -237,3 +237,13 @@ def test_a_notebook_shows_a_figure_as_a_picture(make_front):
     for make in (front, parallel_figure, reward_kl_figure):
         content = DisplayFormatter().format(make(make_front(2)))[0]
         assert content["image/png"].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("num_objectives", [2, 3])
+def test_the_lowest_panel_of_each_column_has_numbers_under_it(
+    make_front, num_objectives
+):
+    axes = reward_kl_figure(make_front(num_objectives)).axes
+    told = [bool(ax.xaxis.get_tick_params()["labelbottom"]) for ax in axes]
+    assert told == [False] * (len(axes) - 2) + [True, True]
+    assert [bool(ax.get_xlabel()) for ax in axes] == told

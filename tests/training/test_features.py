@@ -160,6 +160,16 @@ def test_responses_that_do_not_fit_one_row_are_split_over_rows_that_repeat_the_p
             )
 
 
+def test_the_features_of_some_records_are_theirs_alone(backbone):
+    records = make_records(6)
+    whole = extract_features(backbone, records, layers=(1, 2))
+    part = whole.of_records(2, 5)
+    alone = extract_features(backbone, records[2:5], layers=(1, 2))
+    np.testing.assert_array_equal(part.starts, alone.starts)
+    np.testing.assert_array_equal(part.lengths, alone.lengths)
+    np.testing.assert_allclose(part.values, alone.values, atol=2e-5)
+
+
 def test_rows_of_a_split_record_hold_every_response_once_in_order():
     record = make_records(3)[2]
     longest = max(len(response) for response in record.responses)
