@@ -60,7 +60,7 @@ $(PEERS)/.installed:
 	@touch $@
 
 bench: $(STAMP) peers  ## Ours and the peers side by side, float32 on two cores
-	@for name in features generation heads; do \
+	@for name in features generation heads weightings evolution conflict_step hypervolume; do \
 		$(BIN)/python benchmarks/$$name.py || exit $$?; \
 	done
 

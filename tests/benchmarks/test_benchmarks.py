@@ -13,13 +13,20 @@ from morl.models import TransformerConfig
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = ROOT / ".venv-peers" / ".installed"
-WITHOUT_MODEL = ("evolution",)
+WITHOUT_MODEL = ("conflict_step", "evolution", "weightings")
 QUESTIONS = ("features", "generation", "heads")
 TINY = TransformerConfig(300, 32, 2, 4, 2, 8, 48)
 SMALL = {
     "features": ["--rows", "2", "--length", "64", "--pairs", "2"],
     "generation": ["--batches", "2", "4", "--samples", "2", "--prompt", "16"],
     "heads": ["--heads", "4", "--rows", "2", "--length", "64", "--responses", "64"],
+}
+SMALL_WITHOUT_MODEL = {
+    "conflict_step": ["--width", "32", "--depth", "2", "--batch", "64"],
+    "weightings": [
+        *("--objectives", "3", "--whole", "3", "--parameters", "1"),
+        *("--batch", "8", "--peer", "4", "--singles", "4"),
+    ],
 }
 FAKE = """
 import json, sys
@@ -205,3 +212,14 @@ def test_a_model_that_is_no_model_exits_with_code_2(tmp_path):
     assert done.returncode == 2
     assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PEERS.exists(), reason="needs .venv-peers: make peers")
+@pytest.mark.parametrize("question", SMALL_WITHOUT_MODEL)
+def test_weightings_and_their_peer_agree_at_a_small_size(question):
+    done = ran(question, "--rounds", "5", *SMALL_WITHOUT_MODEL[question])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["benchmark"] == question
+    assert all(case["ratio"] > 0 for case in found["cases"])
