@@ -5,7 +5,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from morl.pareto import dominance
-from morl.pareto.hypervolume import GRID_CELLS, extents_above, volume
+from morl.pareto.hypervolume import (
+    GRID_CELLS,
+    expect_few_objectives,
+    extents_above,
+    volume,
+)
 
 
 def hypervolume_contributions(
@@ -44,6 +49,7 @@ def hypervolume_contributions(
       While, Bradstreet and Barone, A Fast Way of Calculating Exact Hypervolumes, IEEE
       Transactions on Evolutionary Computation 16, 2012, for the right side.
     """
+    expect_few_objectives(points, where="hypervolume_contributions")
     extents = extents_above(points, reference, mask, where="hypervolume_contributions")
     n, k = extents.shape
 

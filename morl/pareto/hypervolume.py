@@ -59,6 +59,7 @@ def hypervolume(
       PPSN V, 1998; Emmerich and Deutz, Time Complexity and Zeros of the Hypervolume
       Indicator Gradient Field, EVOLVE III, 2014, for the gradient.
     """
+    expect_few_objectives(points, where="hypervolume")
     extents = extents_above(points, reference, mask, where="hypervolume")
     extents = _share_among_equals(extents)
     broken = jnp.isnan(extents).any()
@@ -67,6 +68,25 @@ def hypervolume(
         kept = non_dominated(jax.lax.stop_gradient(extents))
         extents = jnp.where(kept[:, None], extents, 0)
     return jnp.where(broken, jnp.nan, volume(extents))
+
+
+def expect_few_objectives(points: Float[Array, "n k"], *, where: str) -> None:
+    """Refuses more objectives than an exact volume is computed for.
+
+    Args:
+      points: Reward vectors.
+      where: The caller, which messages start with.
+
+    Raises:
+      InputError: More than five objectives.
+    """
+    if points.shape[1] > MOST_OBJECTIVES:
+        raise InputError(
+            f"found {points.shape[1]} objectives, expected at most {MOST_OBJECTIVES}; "
+            "under jit morl.pareto.polar_hypervolume estimates the volume of any "
+            f"number, and morl.pareto.host.{where} is exact for any, outside jit",
+            where=where,
+        )
 
 
 def extents_above(
@@ -88,15 +108,9 @@ def extents_above(
       The extents, in float32 at least.
 
     Raises:
-      InputError: No rows, lengths that do not match, or more than five objectives.
+      InputError: No rows, or lengths that do not match.
     """
     kind = same_objectives(points, reference[None], where=where)
-    if points.shape[1] > MOST_OBJECTIVES:
-        raise InputError(
-            f"found {points.shape[1]} objectives, expected at most {MOST_OBJECTIVES}; "
-            f"morl.pareto.host.{where} takes any number, outside jit",
-            where=where,
-        )
     points, reference = points.astype(kind), reference.astype(kind)[None]
     # What is NaN is not below the reference, and is seen in the result.
     above = ~(points <= reference)

@@ -186,6 +186,8 @@ def test_contributions_one_at_a_time_are_those_of_moocore():
 def test_what_cannot_be_computed_is_refused_with_a_way_out(fn):
     with pytest.raises(InputError, match=rf"morl\.pareto\.host\.{fn.__name__}"):
         fn(jnp.ones((3, 6)), jnp.zeros(6))
+    with pytest.raises(InputError, match=r"morl\.pareto\.polar_hypervolume"):
+        fn(jnp.ones((3, 6)), jnp.zeros(6))
     with pytest.raises(InputError, match="found 3 and 2 objectives"):
         fn(jnp.ones((3, 3)), jnp.zeros(2))
     with pytest.raises(InputError, match="found 0 and 1 rows"):
