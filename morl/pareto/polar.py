@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.pareto.dominance import non_dominated
-from morl.pareto.hypervolume import GRID_CELLS, extents_above
+from morl.pareto.hypervolume import extents_above
 from morl.pareto.kept import same_objectives
+from morl.pareto.sweep import GRID_CELLS
 
 
 def polar_hypervolume(
@@ -17,18 +18,18 @@ def polar_hypervolume(
     directions: Float[Array, "m j"],
     *,
     mask: Bool[Array, " n"] | None = None,
+    units: Float[Array, " u"] | None = None,
 ) -> Float[Array, ""]:
     r"""An estimate of the hypervolume, with a gradient, for any number of objectives.
 
     .. math:: HV(P, z) \approx \frac{\pi^{K/2}}{2^K \, \Gamma(K/2 + 1)} \;
       \prod_k s_k \cdot \frac{1}{m} \sum_{w} \max_{p \in P} \min_k
-      \Big( \frac{p_k - z_k}{s_k w_k} \Big)^K,
-      \qquad s_k = \max_{p \in P} (p_k - z_k)
+      \Big( \frac{\max(p_k - z_k, 0)}{s_k w_k} \Big)^K
 
-    Each ray ``w`` leaves the reference and ends where the dominated region ends. The
-    extents :math:`s` make the estimate independent of the units of the objectives,
-    which the source leaves to its user: without them rewards of 0 to 1 beside others
-    of 0 to 100 would have ten times the error.
+    Each ray ``w`` leaves the reference and ends where the dominated region ends. Any
+    units :math:`s` give an estimate of the same volume; those of the front itself,
+    :math:`\max_p (p_k - z_k)`, are a departure from the source. Without them, three
+    objectives between 0 and 1, 10 and 100 would have 300 times the error.
 
     It takes :math:`O(m n K)` time, and the directions are taken in blocks, so that
     memory stays bounded in the gradient too. The root mean square of the relative
@@ -42,7 +43,10 @@ def polar_hypervolume(
     =====  =======  ======  =====  =====  ====  ====  ====
 
     for random points of the unit cube; for random points of the unit sphere, none of
-    which dominates another, it is at most twice that.
+    which dominates another, it is at most twice that. The gradient is less precise,
+    since few rays end at a point: for 20 points of the sphere and 1,024 rays it is off
+    by 20% of its length for K = 3 and 4, by 40% for K = 5. An ascent that draws other
+    directions at every step averages that out.
 
     Up to five objectives :func:`morl.pareto.hypervolume` is exact.
 
@@ -55,12 +59,16 @@ def polar_hypervolume(
         sphere, such as :func:`morl.pareto.sobol_sphere`. Weightings of the simplex,
         scaled to length 1, are not uniform there and give another number.
       mask: Points that count; None for all.
+      units: A length above 0 for each objective; None for the extents of the front,
+        which are taken as constants: no gradient passes through them. Given ones keep
+        estimates of different sets comparable: with the same directions, no set has
+        less than another that it dominates.
 
     Returns:
       The estimate, in float32 at least; 0 where no point counts, NaN where one that
-      counts holds NaN. Its gradient is that of the estimate itself: 0 at dominated
-      points and those that do not exceed the reference everywhere. Equal points share
-      one.
+      counts holds NaN. Its gradient is that of the estimate in constant units: never
+      negative, 0 at dominated points and at those that do not exceed the reference
+      everywhere. Equal points share one.
 
     Raises:
       InputError: No rows, or lengths that do not match.
@@ -78,19 +86,19 @@ def polar_hypervolume(
       (arXiv:2006.04655), 2020, Lemma 5, for the constant.
     """
     same_objectives(points, directions, where="polar_hypervolume")
+    if units is not None:
+        same_objectives(points, units[None], where="polar_hypervolume")
     extents = extents_above(points, reference, mask, where="polar_hypervolume")
     broken = jnp.isnan(extents).any()
     extents = _only_needed(extents)
-    # By constants first: the square of a tiny extent would underflow in the gradient.
-    units = jnp.max(jax.lax.stop_gradient(extents), axis=0)
-    units = jnp.where(units > 0, units, 1)
-    shares = extents / units[None]
-    farthest = jnp.max(shares, axis=0)
-    farthest = jnp.where(farthest > 0, farthest, 1)
-    lengths = _lengths(shares / farthest[None], directions.astype(extents.dtype))
+    if units is None:
+        units = jnp.max(jax.lax.stop_gradient(extents), axis=0)
+        units = jnp.where(units > 0, units, 1)
+    units = units.astype(extents.dtype)
     k = extents.shape[1]
-    scale = pi ** (k / 2) / (2**k * gamma(k / 2 + 1)) * jnp.prod(units)
-    estimate = scale * jnp.prod(farthest) * jnp.mean(lengths**k)
+    lengths = _lengths(extents / units[None], directions.astype(extents.dtype))
+    scale = pi ** (k / 2) / (2**k * gamma(k / 2 + 1))
+    estimate = scale * jnp.prod(units) * jnp.mean(lengths**k)
     return jnp.where(broken, jnp.nan, estimate)
 
 

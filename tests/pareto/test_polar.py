@@ -91,12 +91,30 @@ def test_units_of_the_objectives_change_the_unit_of_the_volume_alone(k):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_points_times_the_gradient_are_the_volume_along_each_objective():
-    # Euler: the estimate has degree 1 in each objective, as the volume has.
+def test_points_times_the_gradient_are_the_estimate_for_each_objective():
+    # Euler: the estimate has degree K in all coordinates together.
     points = jnp.asarray(np.random.default_rng(0).random((7, 4)), jnp.float32)
     fn = lambda p: polar_hypervolume(p, jnp.zeros(4), rays(4, 64))
     value, slope = jax.jit(jax.value_and_grad(fn))(points)
-    np.testing.assert_allclose(jnp.sum(points * slope, axis=0), value, rtol=1e-5)
+    np.testing.assert_allclose(jnp.sum(points * slope), 4 * value, rtol=1e-5)
+    assert (slope >= 0).all()
+
+
+def test_the_extents_of_the_front_are_constants_of_the_gradient():
+    points = jnp.asarray(np.random.default_rng(4).random((7, 5)), jnp.float32) + 0.1
+    fn = lambda p, units: polar_hypervolume(p, jnp.zeros(5), rays(5, 32), units=units)
+    both = jax.jit(jax.value_and_grad(fn))
+    found, expected = both(points, None), both(points, jnp.max(points, axis=0))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-6)
+
+
+def test_in_given_units_no_set_has_less_than_one_it_dominates():
+    points = np.random.default_rng(5).random((200, 6, 4))
+    higher = points + np.random.default_rng(6).random((200, 6, 4)) * 0.1
+    given = lambda p: polar_hypervolume(p, jnp.zeros(4), rays(4, 64), units=jnp.ones(4))
+    many = jax.jit(jax.vmap(given))
+    assert (many(jnp.asarray(higher)) > many(jnp.asarray(points))).all()
 
 
 def test_it_is_the_mean_of_the_hypervolume_scalarization():
@@ -116,7 +134,8 @@ def test_gradients_are_finite_differences(k):
     with jax.enable_x64(True):
         points = jnp.asarray(np.random.default_rng(k).random((6, k))) + 0.2
         directions = jnp.asarray(sobol_sphere(k, 16))
-        fn = lambda p, z: polar_hypervolume(p, z, directions)
+        units = jnp.asarray(np.linspace(0.5, 2, k))
+        fn = lambda p, z: polar_hypervolume(p, z, directions, units=units)
         # Few rays and small steps: no quotient crosses from one point to another.
         check_grads(jax.jit(fn), (points, jnp.zeros(k)), 1, eps=1e-6)
 
@@ -220,5 +239,7 @@ def test_directions_repeat_with_their_seed_and_differ_between_seeds():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match="found 3 and 2 objectives"):
         polar_hypervolume(jnp.ones((2, 3)), jnp.zeros(3), rays(2, 4))
+    with pytest.raises(InputError, match="found 3 and 2 objectives"):
+        polar_hypervolume(jnp.ones((2, 3)), jnp.zeros(3), rays(3, 4), units=jnp.ones(2))
     with pytest.raises(InputError, match="found 0 objectives"):
         sobol_sphere(0, 4)
