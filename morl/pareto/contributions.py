@@ -82,7 +82,12 @@ def _swept(extents: Float[Array, "n k"]) -> Float[Array, " n"]:
         top, owner = jnp.where(higher, reach, top), jnp.where(higher, box.place, owner)
         # Heights that tie belong to nobody, and their gradient to no one either.
         gap = jnp.where(top > second, top - second, 0)
-        found = found.at[owner].add(box.width * gap * widths)
+        if owner.ndim:
+            # Summed apart: added one by one to the totals, a million cells lose digits.
+            parts = jnp.zeros_like(found).at[owner].add(gap * widths)
+            found = found + box.width * parts
+        else:
+            found = found.at[owner].add(box.width * gap)
         return (top, second, owner, found), None
 
     heights, owner = zeros_beside(extents, shape), zeros_beside(extents, shape, int)

@@ -189,6 +189,14 @@ def test_contributions_of_large_sets_are_those_of_moocore(k, n):
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-9)
 
 
+def test_contributions_from_a_hundred_thousand_cells_a_step_keep_their_digits():
+    points = np.abs(np.random.default_rng(50).normal(size=(50, 5)))
+    points = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype("f4")
+    found = contributions(jnp.asarray(points), jnp.zeros(5))
+    expected = host.hypervolume_contributions(points, np.zeros(5))
+    assert np.max(np.abs(found - expected)) < 2e-5 * np.max(expected)
+
+
 @pytest.mark.parametrize("k", DEEP)
 def test_gradients_of_contributions_are_finite_differences(k):
     with jax.enable_x64(True):
