@@ -26,7 +26,7 @@ from harness import Case, Timed, close_enough, exit_with_message, run, use_cores
 from morl.pareto import hypervolume, hypervolume_contributions
 
 BATCH = 256
-# No two coordinates lie closer, so that no difference crosses from one to the other.
+# So short that no difference here crosses to the next coordinate, where slopes jump.
 STEP = 1e-8
 # Points of a front by objectives; a batch of more would take seconds a call.
 SIZES = {
