@@ -11,7 +11,12 @@ from morl.pareto.comparison import (
 )
 from morl.pareto.contributions import hypervolume_contributions
 from morl.pareto.coverage import convex_coverage
-from morl.pareto.directions import dirichlet, simplex_lattice, sobol_simplex
+from morl.pareto.directions import (
+    dirichlet,
+    simplex_lattice,
+    sobol_simplex,
+    sobol_sphere,
+)
 from morl.pareto.distances import igd, igd_plus
 from morl.pareto.dominance import crowding_distance, front_rank, non_dominated
 from morl.pareto.epsilon import epsilon_additive
@@ -49,6 +54,7 @@ from morl.pareto.marks import (
     vertex_gains,
 )
 from morl.pareto.normalisation import Normalisation, normalised, protocol_reference
+from morl.pareto.polar import polar_hypervolume
 from morl.pareto.r2 import r2, r2_exact
 from morl.pareto.riesz import riesz_directions
 from morl.pareto.spread import mean_inner_product, spacing
@@ -97,6 +103,7 @@ __all__ = [
     "non_dominated",
     "normalised",
     "one_by_one",
+    "polar_hypervolume",
     "probability_higher",
     "protocol_reference",
     "r2",
@@ -109,6 +116,7 @@ __all__ = [
     "share_closed",
     "simplex_lattice",
     "sobol_simplex",
+    "sobol_sphere",
     "spacing",
     "trade_off",
     "update_archive",

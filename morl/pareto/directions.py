@@ -1,4 +1,4 @@
-"""Well-spread weightings: points of the probability simplex."""
+"""Well-spread weightings on the probability simplex, and rays on the sphere."""
 
 from itertools import combinations
 from math import ceil, comb, log2
@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+from scipy.special import betaincinv
 from scipy.stats import qmc
 
 from morl.errors import InputError
@@ -109,12 +110,60 @@ def sobol_simplex(
     _check_counts(num_objectives, num_points, least=1, where="sobol_simplex")
     if num_objectives == 1:
         return np.ones((num_points, 1))
-    sequence = qmc.Sobol(num_objectives - 1, rng=np.random.default_rng(seed))
-    cube = sequence.random_base2(ceil(log2(num_points)))[:num_points]
+    cube = _sobol_cube(num_objectives - 1, num_points, seed)
     left = np.ones((num_points, num_objectives))
     pieces_after = np.arange(num_objectives - 1, 0, -1)
     left[:, 1:] = np.cumprod((1 - cube) ** (1 / pieces_after[None]), axis=1)
     return np.append(left[:, :-1] - left[:, 1:], left[:, -1:], axis=1)
+
+
+def _sobol_cube(width: int, num_points: int, seed: int) -> Float[np.ndarray, "n d"]:
+    """The first points of a scrambled Sobol sequence in the cube."""
+    sequence = qmc.Sobol(width, rng=np.random.default_rng(seed))
+    return sequence.random_base2(ceil(log2(num_points)))[:num_points]
+
+
+def sobol_sphere(
+    num_objectives: int, num_points: int, *, seed: int = 0
+) -> Float[np.ndarray, "n k"]:
+    r"""Unit vectors that fill the positive part of the sphere evenly.
+
+    Their squares are a stick of length 1 that scrambled Sobol points :math:`u` break
+    piece by piece, so that they have the Dirichlet distribution of the squares of a
+    uniform direction (all concentrations 1/2):
+
+    .. math:: w_j^2 = \Big(1 - \sum_{i<j} w_i^2\Big) \,
+      I^{-1}_{u_j}\big(\tfrac12, \tfrac{K - j}{2}\big)
+
+    Args:
+      num_objectives: :math:`K`, at least 1.
+      num_points: At least 1; a power of 2 is most even.
+      seed: Of the scrambling; equal arguments give equal points.
+
+    Returns:
+      One direction a row, float64.
+
+    Raises:
+      InputError: A count below 1, or more than a million points.
+
+    Examples:
+      >>> sobol_sphere(3, 8).shape
+      (8, 3)
+
+    References:
+      Fang and Wang, Number-Theoretic Methods in Statistics, 1994, for maps from the
+      cube.
+    """
+    _check_counts(num_objectives, num_points, least=1, where="sobol_sphere")
+    if num_objectives == 1:
+        return np.ones((num_points, 1))
+    cube = _sobol_cube(num_objectives - 1, num_points, seed)
+    after = np.arange(num_objectives - 1, 0, -1)
+    # 1 - I^{-1}_u(a, b) = I^{-1}_{1 - u}(b, a), without the loss of digits near 1.
+    remain = np.cumprod(betaincinv(after[None] / 2, 0.5, 1 - cube), axis=1)
+    before = np.append(np.ones((num_points, 1)), remain[:, :-1], axis=1)
+    pieces = before * betaincinv(0.5, after[None] / 2, cube)
+    return np.sqrt(np.append(pieces, remain[:, -1:], axis=1))
 
 
 def dirichlet(

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from morl.pareto.carry import zeros_beside
+
 # Points whose ranks are settled together. Smaller blocks cost more steps of the scan,
 # larger ones more rounds within a block; on two cores 32 to 128 are alike.
 BLOCK = 64
@@ -30,7 +32,8 @@ def non_dominated(
     """
     valid = jnp.ones(len(points), bool) if mask is None else mask
     columns = jnp.where(valid[:, None], points, -jnp.inf).T
-    return valid & ~_dominated(columns, columns).any(axis=1)
+    better = (columns[:, :, None] > columns[:, None]).any(axis=0)
+    return valid & ~(_at_least(columns, columns) & better).any(axis=0)
 
 
 def front_rank(
@@ -40,11 +43,12 @@ def front_rank(
 
     The rank is the length of the longest chain of points that dominate one another and
     ends in the point. In lexicographic order all that dominate a point stand before it,
-    so blocks of points are ranked one after the other, each against what stands before:
-    :math:`O(k n^2)` whatever the number of fronts.
+    and are those that are at least as good in the other objectives: blocks of points
+    are ranked one after the other, each against what stands before,
+    :math:`O(k n^2)` whatever the number of fronts. No array of all pairs is made.
 
     Args:
-      points: Reward vectors, maximised; masked ones may hold NaN.
+      points: Reward vectors, maximised; masked ones may hold NaN, others not.
       mask: Points that count; None for all.
 
     Returns:
@@ -58,49 +62,61 @@ def front_rank(
       Deb et al., NSGA-II, 2002, section III A, defines the fronts; its own procedure
       removes them one by one.
     """
-    n, k = points.shape
+    n = len(points)
     valid = jnp.ones(n, bool) if mask is None else mask
     points = jnp.where(valid[:, None], points, -jnp.inf)
     order = jnp.lexsort(tuple(-points.T[::-1]))
-    size = min(BLOCK, n)
-    num_blocks = -(-n // size)
-    blank = ((0, num_blocks * size - n), (0, 0))
-    columns = jnp.pad(points[order], blank, constant_values=-jnp.inf).T
-
-    def step(depth: Int[Array, " m"], number: Int[Array, ""]) -> tuple:
-        block = jax.lax.dynamic_slice(columns, (0, number * size), (k, size))
-        # A depth is the rank plus 1, and 0 for points that have no rank yet.
-        ahead = jnp.where(_dominated(block, columns), depth[None], 0)
-        settled = _longest_chains(_dominated(block, block), jnp.max(ahead, axis=1))
-        return jax.lax.dynamic_update_slice(depth, settled + 1, (number * size,)), None
-
-    depth = jnp.zeros(num_blocks * size, jnp.int32)
-    depth, _ = jax.lax.scan(step, depth, jnp.arange(num_blocks))
-    rank = jnp.zeros(n, jnp.int32).at[order].set(depth[:n] - 1)
+    ordered = points[order]
+    # Copies would count as ahead of one another: only the first of each is ranked.
+    first = jnp.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    leader = jax.lax.cummax(jnp.where(first, jnp.arange(n), 0))
+    depth = _depths(ordered[:, 1:].T, first)[leader]
+    rank = jnp.zeros(n, jnp.int32).at[order].set(depth - 1, unique_indices=True)
     return jnp.where(valid, rank, n)
 
 
-def _dominated(
-    below: Float[Array, "k b"], above: Float[Array, "k m"]
-) -> Bool[Array, "b m"]:
-    """Which points of ``above`` dominate each of ``below``; one objective a row."""
-    at_least = (above[:, None] >= below[:, :, None]).all(0)
-    return at_least & (above[:, None] > below[:, :, None]).any(0)
+def _depths(
+    columns: Float[Array, "j n"], counted: Bool[Array, " n"]
+) -> Int[Array, " n"]:
+    """Ranks plus 1 of points in lexicographic order; 0 for those that do not count."""
+    objectives, n = columns.shape
+    size = min(BLOCK, n)
+    blank = -n % size
+    columns = jnp.pad(columns, ((0, 0), (0, blank)), constant_values=-jnp.inf)
+    counted = jnp.pad(counted, (0, blank))
+
+    def step(depth: Int[Array, " m"], start: Int[Array, ""]) -> tuple:
+        block = jax.lax.dynamic_slice(columns, (0, start), (objectives, size))
+        ranked = jax.lax.dynamic_slice(counted, (start,), (size,))
+        ahead = jnp.where(_at_least(columns, block), depth[:, None], 0)
+        earlier = jnp.triu(_at_least(block, block) & ranked[:, None], k=1)
+        settled = _longest_chains(earlier, jnp.max(ahead, axis=0))
+        settled = jnp.where(ranked, settled + 1, 0)
+        return jax.lax.dynamic_update_slice(depth, settled, (start,)), None
+
+    depth = zeros_beside(counted, (n + blank,), jnp.int32)
+    return jax.lax.scan(step, depth, jnp.arange(0, n + blank, size))[0][:n]
+
+
+def _at_least(
+    above: Float[Array, "k m"], below: Float[Array, "k b"]
+) -> Bool[Array, "m b"]:
+    """Which of ``above`` are nowhere lower than each of ``below``."""
+    return (above[:, :, None] >= below[:, None]).all(axis=0)
 
 
 def _longest_chains(
-    dominated: Bool[Array, "b b"], least: Int[Array, " b"]
+    ahead: Bool[Array, "b b"], least: Int[Array, " b"]
 ) -> Int[Array, " b"]:
     """Ranks in a block, from those that the points before it require."""
 
-    def deepen(state: tuple) -> tuple:
-        rank, _ = state
-        chain = jnp.max(jnp.where(dominated, rank[None] + 1, 0), axis=1)
-        longer = jnp.maximum(rank, chain)
-        return longer, (longer != rank).any()
+    def deepen(rank: Int[Array, " b"]) -> Int[Array, " b"]:
+        chain = jnp.max(jnp.where(ahead, rank[:, None] + 1, 0), axis=0)
+        return jnp.maximum(rank, chain)
 
-    rank, _ = jax.lax.while_loop(lambda s: s[1], deepen, (least, jnp.array(True)))
-    return rank
+    deeper = lambda state: (deepen(state[0]), state[0])
+    grows = lambda state: (state[0] != state[1]).any()
+    return jax.lax.while_loop(grows, deeper, (deepen(least), least))[0]
 
 
 def crowding_distance(
@@ -110,7 +126,11 @@ def crowding_distance(
 
     .. math:: c_i = \sum_k \frac{r_k^{next} - r_k^{previous}}{r_k^{max} - r_k^{min}}
 
-    over the neighbours in each objective; infinite at both ends of an objective.
+    over the neighbours in each objective; infinite at both ends of an objective. The
+    extent is that of the front: the paper leaves open whose maximum and minimum it
+    means. Values that tie are in the order of the rows, so of several points at an end
+    one is infinite. An objective in which the front has no extent adds 0 to the points
+    between. pymoo divides by the number of objectives too, which changes no order.
 
     Args:
       points: Reward vectors; finite, except where the rank is ``n`` or more.

@@ -5,12 +5,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.errors import InputError
+from morl.pareto.carry import zeros_beside
 from morl.pareto.dominance import non_dominated
 from morl.pareto.kept import same_objectives
+from morl.pareto.sweep import (
+    Sweep,
+    contract_cells,
+    covers,
+    fits,
+    fold,
+    in_slices,
+    sweep,
+)
 
-# Cells of the largest grid that is laid out at once. A gradient keeps about a hundred
-# bytes a cell in float32, so this is 100 MB a set of points; vmap multiplies it.
-GRID_CELLS = 2**20
 MOST_OBJECTIVES = 5
 
 
@@ -25,10 +32,11 @@ def hypervolume(
     .. math:: HV(P, z) = \lambda\Big(\bigcup_{p \in P} \prod_k [z_k, \max(p_k, z_k)]
       \Big)
 
-    Two objectives take :math:`O(n \log n)`; more take :math:`O(n^{k-1})` time, in a
-    grid of as many cells up to ``GRID_CELLS`` (n = 1024, 101 and 32 for k = 3, 4 and
-    5) and slice by slice beyond. For single large sets outside a compiled program,
-    :func:`morl.pareto.host.hypervolume` is faster.
+    Two objectives take :math:`O(n \log n)`. More take :math:`O(n^{k-1})` time and a
+    grid of :math:`n^{k-2}` cells, and their gradient :math:`2 \sqrt n` such grids; a
+    larger grid than ``GRID_CELLS`` of :mod:`morl.pareto.sweep` (n > 1024 and 101 for
+    k = 4 and 5) is computed slice by slice. For single sets outside a compiled
+    program, :func:`morl.pareto.host.hypervolume` is faster.
 
     The gradient is exact where it exists: 0 at dominated points and at those that do
     not exceed the reference everywhere. Equal points get equal parts of theirs. Where
@@ -59,6 +67,7 @@ def hypervolume(
       PPSN V, 1998; Emmerich and Deutz, Time Complexity and Zeros of the Hypervolume
       Indicator Gradient Field, EVOLVE III, 2014, for the gradient.
     """
+    expect_few_objectives(points, where="hypervolume")
     extents = extents_above(points, reference, mask, where="hypervolume")
     extents = _share_among_equals(extents)
     broken = jnp.isnan(extents).any()
@@ -67,6 +76,25 @@ def hypervolume(
         kept = non_dominated(jax.lax.stop_gradient(extents))
         extents = jnp.where(kept[:, None], extents, 0)
     return jnp.where(broken, jnp.nan, volume(extents))
+
+
+def expect_few_objectives(points: Float[Array, "n k"], *, where: str) -> None:
+    """Refuses more objectives than an exact volume is computed for.
+
+    Args:
+      points: Reward vectors.
+      where: The caller, which messages start with.
+
+    Raises:
+      InputError: More than five objectives.
+    """
+    if points.shape[1] > MOST_OBJECTIVES:
+        raise InputError(
+            f"found {points.shape[1]} objectives, expected at most {MOST_OBJECTIVES}; "
+            "under jit morl.pareto.polar_hypervolume estimates the volume of any "
+            f"number, and morl.pareto.host.{where} is exact for any, outside jit",
+            where=where,
+        )
 
 
 def extents_above(
@@ -88,15 +116,9 @@ def extents_above(
       The extents, in float32 at least.
 
     Raises:
-      InputError: No rows, lengths that do not match, or more than five objectives.
+      InputError: No rows, or lengths that do not match.
     """
     kind = same_objectives(points, reference[None], where=where)
-    if points.shape[1] > MOST_OBJECTIVES:
-        raise InputError(
-            f"found {points.shape[1]} objectives, expected at most {MOST_OBJECTIVES}; "
-            f"morl.pareto.host.{where} takes any number, outside jit",
-            where=where,
-        )
     points, reference = points.astype(kind), reference.astype(kind)[None]
     # What is NaN is not below the reference, and is seen in the result.
     above = ~(points <= reference)
@@ -133,12 +155,12 @@ def volume(extents: Float[Array, "n k"]) -> Float[Array, ""]:
     Returns:
       The volume, in the type of the sides.
     """
-    n, k = extents.shape
+    k = extents.shape[1]
     if k == 1:
         return jnp.max(extents)
     if k == 2:
         return _staircase(extents)
-    return _grid(extents) if n ** (k - 1) <= GRID_CELLS else _slices(extents)
+    return _swept(extents) if fits(extents) else in_slices(volume, extents)
 
 
 def _staircase(extents: Float[Array, "n 2"]) -> Float[Array, ""]:
@@ -155,34 +177,16 @@ def _staircase(extents: Float[Array, "n 2"]) -> Float[Array, ""]:
     return jnp.sum(jnp.where(rises, wide * (high - floor), 0))
 
 
-def _grid(extents: Float[Array, "n k"]) -> Float[Array, ""]:
-    """Volume, from the height of every cell between the coordinates of the boxes."""
-    n, k = extents.shape
-    order = jnp.argsort(extents[:, :-1], axis=0)
-    # No two boxes share a cell: ties are ranked apart, with a width of 0 between.
-    ranks = tuple(jnp.argsort(order, axis=0).T)
-    heights = jnp.zeros((n,) * (k - 1), extents.dtype)
-    heights = heights.at[ranks].set(extents[:, -1], unique_indices=True)
-    for axis in range(k - 1):
-        heights = jax.lax.cummax(heights, axis=axis, reverse=True)
-    for axis in reversed(range(k - 1)):
-        width = jnp.diff(extents[order[:, axis], axis], prepend=0)
-        heights = jnp.matmul(heights, width, precision="highest")
-    return heights
+def _swept(extents: Float[Array, "n k"]) -> Float[Array, ""]:
+    """Volume, from the heights that the boxes reach as the first objective falls."""
+    sides = jnp.sort(extents[:, 1:-1], axis=0)
 
+    def step(state: tuple, box: Sweep) -> tuple[tuple, None]:
+        heights, total = state
+        higher = covers(box.sides, sides) & (box.sides[-1] > heights)
+        heights = jnp.where(higher, box.sides[-1], heights)
+        return (heights, total + box.width * heights), None
 
-def _slices(extents: Float[Array, "n k"]) -> Float[Array, ""]:
-    """Volume, one slice after the other along the last objective."""
-    n = len(extents)
-    ordered = extents[jnp.argsort(extents[:, -1])]
-    thickness = jnp.diff(ordered[:, -1], prepend=0)
-
-    # Recomputed in the backward pass, which would otherwise keep all slices at once.
-    @jax.checkpoint
-    def add(total: Float[Array, ""], place: Array) -> tuple[Float[Array, ""], None]:
-        reaches = jnp.arange(n) >= place
-        cut = jnp.where(reaches[:, None], ordered[:, :-1], 0)
-        return total + thickness[place] * volume(cut), None
-
-    total, _ = jax.lax.scan(add, jnp.zeros((), extents.dtype), jnp.arange(n))
-    return total
+    heights = zeros_beside(extents, (len(extents),) * sides.shape[1])
+    _, total = fold(step, (heights, heights), sweep(extents))
+    return contract_cells(total, sides)

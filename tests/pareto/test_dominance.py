@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import moocore
 import numpy as np
 import pytest
 
@@ -28,6 +29,22 @@ def test_masked_points_may_hold_nan_dominate_nobody_and_are_never_kept():
     assert not non_dominated(points, mask=jnp.zeros(4, bool)).any()
 
 
+@pytest.mark.parametrize(("k", "n"), [(1, 9), (2, 12), (3, 70), (5, 70)])
+def test_ranks_of_many_sets_at_once_are_those_of_moocore(k, n):
+    rng = np.random.default_rng(k)
+    levels = rng.integers(2, 12, (300, 1, 1))
+    points = rng.integers(0, levels, (300, n, k)).astype(float)
+    mask = rng.random((300, n)) < 0.8
+    holed = jnp.asarray(np.where(mask[..., None], points, np.nan))
+    actual = jax.jit(jax.vmap(lambda p, m: front_rank(p, mask=m)))(holed, mask)
+    for found, case, counts in zip(np.asarray(actual), points, mask, strict=True):
+        # moocore wants two objectives: a constant one changes no dominance.
+        case = np.column_stack([case[counts], np.zeros(counts.sum())])
+        expected = moocore.pareto_rank(case, maximise=True)
+        np.testing.assert_array_equal(found[counts], expected - expected.min())
+        assert (found[~counts] == n).all()
+
+
 def test_the_points_of_rank_zero_are_the_non_dominated():
     points = jnp.asarray(np.random.default_rng(0).integers(0, 9, (100, 3)), float)
     mask = jnp.arange(100) % 3 > 0
@@ -39,3 +56,10 @@ def test_crowding_adds_the_shares_between_neighbours():
     points = jnp.array([[0.0, 8.0], [1.0, 6.0], [2.0, 1.0], [4.0, 0.0]])
     crowding = jax.jit(crowding_distance)(points, jnp.zeros(4, int))
     assert crowding.tolist() == [np.inf, 2 / 4 + 7 / 8, 3 / 4 + 6 / 8, np.inf]
+
+
+def test_of_points_that_tie_at_an_end_the_first_and_last_rows_are_infinite():
+    points = jnp.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    crowding = jax.jit(crowding_distance)(points, jnp.zeros(4, int))
+    # Along the first objective rows 0 and 3 are ends, along the second 3 and 2.
+    assert crowding.tolist() == [np.inf, 0 + 0, np.inf, np.inf]
