@@ -7,25 +7,26 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.numerics.pivoting import Problem, Subspace, free_entries, polished, refined
-from morl.numerics.small_qp import unit_diagonal
+from morl.numerics.small_qp import RIDGE, unit_diagonal
 
-# Share of the radius, squared, that a projection reaches at most: beyond 1 a subspace
-# has no minimiser, and the walk heads far along the ray on which it falls.
-NEAREST = 1e-8
+# How far a walk heads along a ray on which the function falls without end.
+FAR = 1e4
+# Roundings of a squared length, below which it is zero.
+NOISE = 8
 
 
 class AverseSolution(NamedTuple):
-    """The dual solution, and how far it is from the conditions of optimality.
+    """A direction of the ball, its dual solution, and how far it is from the best.
 
     Attributes:
+      move: Weights of :math:`d - g_0`, at least 0; zeros where nothing is present.
       point: :math:`w`, on the simplex; zeros where nothing is present.
-      multiplier: :math:`\\mu = \\sqrt\\phi / \\|g_w\\|`; 0 where :math:`g_w` is zero.
       residual: The duality gap, over ``1 + c`` times the product of the lengths of
         :math:`g_0` and of a gradient (root mean square).
     """
 
+    move: Float[Array, " k"]
     point: Float[Array, " k"]
-    multiplier: Float[Array, ""]
     residual: Float[Array, ""]
 
 
@@ -49,6 +50,23 @@ class _Setting(NamedTuple):
     allowed: Bool[Array, " k"]
 
 
+class _Optimum(NamedTuple):
+    """The minimiser over a set of entries, ``level + tilt / mu``.
+
+    Attributes:
+      level: The point of the set's plane that has the least norm.
+      tilt: What makes the gains on the set equal; its entries sum to zero.
+      mu: The multiplier; 0 where the least norm is zero and the ball holds a direction
+        without gain or loss on the set.
+      inverse: One over it; a large number where the function falls without end.
+    """
+
+    level: Float[Array, " k"]
+    tilt: Float[Array, " k"]
+    mu: Float[Array, ""]
+    inverse: Float[Array, ""]
+
+
 def conflict_averse(
     gramian: Float[Array, "k k"],
     centre: Float[Array, " k"],
@@ -69,6 +87,9 @@ def conflict_averse(
     ``mu^2 = (phi - z'Gz) / a'Ga``. So the active-set method of the quadratic programs
     serves here too.
 
+    Where :math:`g_w = 0` the gradients cancel, no direction improves all, and the ball
+    holds some that hurt none: the one nearest to :math:`g_0` is taken.
+
     Args:
       gramian: :math:`G`.
       centre: :math:`u`, the weights of :math:`g_0`; 0 where an entry is absent.
@@ -80,6 +101,8 @@ def conflict_averse(
       >>> found = conflict_averse(gramian, jnp.array([0.5, 0.5]), 0.5)
       >>> [f"{weight:.4f}" for weight in found.point]
       ['1.0000', '0.0000']
+      >>> [f"{weight:.4f}" for weight in found.move]
+      ['0.2041', '0.0000']
 
     References:
       Liu et al., Conflict-Averse Gradient Descent for Multi-task Learning
@@ -88,39 +111,18 @@ def conflict_averse(
     allowed = jnp.ones(centre.size, bool) if present is None else present
     both = allowed[:, None] & allowed[None]
     gramian = jnp.where(both, gramian, 0)
-    size = jax.lax.stop_gradient(jnp.max(jnp.diagonal(gramian)))
-    gramian = gramian / jnp.where(size > 0, size, 1)
-    phi = radius**2 * _square(gramian, centre)
-    point = _dual(gramian, gramian @ centre, phi, allowed)
-    return _judged(gramian, centre, radius, point, allowed)
-
-
-def _judged(
-    gramian: Float[Array, "k k"],
-    centre: Float[Array, " k"],
-    radius: float | Float[Array, ""],
-    point: Float[Array, " k"],
-    allowed: Bool[Array, " k"],
-) -> AverseSolution:
-    """The multiplier of a point, and its duality gap."""
     diagonal = jnp.diagonal(gramian)
-    square, middle = _square(gramian, point), _square(gramian, centre)
-    noise = 8 * jnp.finfo(gramian.dtype).eps * (point @ diagonal)
-    known = square > noise
-    ratio = jnp.where(known, middle, 1) / jnp.where(known, square, 1)
-    multiplier = jnp.where(known, radius * jnp.sqrt(ratio), 0)
-    slope = gramian @ (centre + multiplier * point)
+    size = jax.lax.stop_gradient(jnp.max(diagonal))
+    gramian = gramian / jnp.where(size > 0, size, 1)
+    along = gramian @ centre
+    middle = jnp.maximum(centre @ along, 0)
+    move, point = _solved(gramian, along, radius**2 * middle, allowed)
+    slope = gramian @ (centre + move)
     gap = point @ slope - jnp.min(jnp.where(allowed, slope, jnp.inf))
     count = jnp.maximum(jnp.sum(allowed), 1)
-    scale = (1 + radius) * jnp.sqrt(middle * jnp.sum(diagonal) / count)
+    scale = (1 + radius) * jnp.sqrt(middle * jnp.sum(jnp.diagonal(gramian)) / count)
     gap = jnp.where(scale > 0, gap / jnp.where(scale > 0, scale, 1), 0)
-    return AverseSolution(point, multiplier, jax.lax.stop_gradient(gap))
-
-
-def _square(
-    gramian: Float[Array, "k k"], weights: Float[Array, " k"]
-) -> Float[Array, ""]:
-    return jnp.maximum(weights @ gramian @ weights, 0)
+    return AverseSolution(move, point, jax.lax.stop_gradient(gap))
 
 
 def _setting(
@@ -140,104 +142,138 @@ def _setting(
     return _Setting(plain, matrix, sides, factors, phi, allowed)
 
 
+def _optimum(setting: _Setting, subspace: Subspace) -> _Optimum:
+    """The minimiser over a subspace, signs free."""
+    plain, ones, phi = setting.plain, setting.sides[:, 0], setting.phi
+    eps = jnp.finfo(plain.dtype).eps
+    p, r = subspace.columns.T
+    total = ones @ p
+    level = p / jnp.where(total > 0, total, 1)
+    tilt = level * (ones @ r) - r
+    least = level @ plain @ level
+    some = least > NOISE * eps * (level**2 @ jnp.diagonal(plain))
+    left = phi - tilt @ plain @ tilt
+    ends = left > NOISE * eps * phi
+    least, left = jnp.where(some, least, 1), jnp.where(ends, left, 1)
+    mu = jnp.where(some & ends, jnp.sqrt(left / least), 0)
+    inverse = jnp.where(some, jnp.sqrt(least / left), 0)
+    # A radius of zero leaves no ray but the one that the gradient falls along.
+    longest = jnp.max(jnp.abs(tilt))
+    far = FAR * jnp.max(jnp.abs(level)) / jnp.where(longest > 0, longest, 1)
+    return _Optimum(level, tilt, mu, jnp.where(ends, inverse, far))
+
+
 def _problem(setting: _Setting) -> Problem:
     """The dual as the pivots see it; a point of theirs is ``w / factors``."""
-    tiny = jnp.finfo(setting.matrix.dtype).tiny
     ones, linear = setting.sides.T
     allowed, plain = setting.allowed, setting.plain
 
     def minimiser(subspace: Subspace) -> Float[Array, " k"]:
-        p, r = subspace.columns.T
-        total = ones @ p
-        level = p / jnp.where(total > 0, total, 1)
-        tilt = level * (ones @ r) - r
-        least = jnp.maximum(level @ plain @ level, tiny)
-        left = setting.phi - tilt @ plain @ tilt
-        left = jnp.maximum(left, NEAREST * setting.phi)
-        inverse = jnp.sqrt(least / jnp.maximum(left, tiny))
-        return level + inverse * tilt
+        found = _optimum(setting, subspace)
+        return found.level + found.inverse * found.tilt
 
     def at_start() -> Float[Array, " k"]:
         own = jnp.sqrt(setting.phi * jnp.maximum(jnp.diagonal(plain), 0))
         value = (linear + own) / jnp.where(allowed, ones, 1)
         return value - jnp.max(jnp.where(allowed, value, -jnp.inf)) - 1
 
-    def gradient(point: Float[Array, " k"]) -> Float[Array, " k"]:
-        along = plain @ point
-        square = jnp.maximum(point @ along, tiny)
-        slope = linear + jnp.sqrt(setting.phi / square) * along
-        slope = slope - ones * (point @ slope)
-        return jnp.where(ones @ point > 0, slope, at_start())
+    def gradient(subspace: Subspace) -> Float[Array, " k"]:
+        found = _optimum(setting, subspace)
+        slope = linear + plain @ (found.mu * found.level + found.tilt)
+        slope = slope - ones * (found.level @ slope)
+        return jnp.where(jnp.any(subspace.inside), slope, at_start())
 
     return Problem(setting.matrix, -setting.sides, allowed, minimiser, gradient)
 
 
 @jax.custom_jvp
-def _dual(
+def _solved(
     gramian: Float[Array, "k k"],
     linear: Float[Array, " k"],
     phi: Float[Array, ""],
     allowed: Bool[Array, " k"],
-) -> Float[Array, " k"]:
-    """The weights on the simplex."""
+) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+    """Weights of the move, and on the simplex."""
     setting = _setting(gramian, linear, phi, allowed)
     problem = _problem(setting)
-    inside, inverse = free_entries(problem)
-    found = refined(problem, inverse, Subspace(inside, jnp.zeros_like(setting.sides)))
-    point = jnp.where(inside, problem.minimiser(found), 0)
-    point = jnp.maximum(point, 0)
-    return _on_simplex(_corrected(setting, inverse, point) * setting.factors)
+    ridge = RIDGE * jnp.finfo(gramian.dtype).eps * jnp.eye(linear.size)
+    raised = problem._replace(matrix=setting.matrix + ridge.astype(gramian.dtype))
+    inside, inverse = free_entries(raised)
+    start = Subspace(inside, jnp.zeros_like(setting.sides))
+    found = refined(problem, inverse, refined(raised, inverse, start))
+    move, point = _finished(setting, found)
+    move = _corrected(setting, inverse, move, point)
+    return setting.factors * move, _on_simplex(setting, point) * setting.factors
+
+
+def _finished(
+    setting: _Setting, found: Subspace
+) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+    """The move and the point of a subspace.
+
+    Where the gradients cancel, as much of the combination that is zero is added as
+    keeps the move's weights from being negative.
+    """
+    level, tilt, mu, inverse = _optimum(setting, found)
+    inside = found.inside
+    some = inside & (level > 0)
+    short = jnp.max(jnp.where(some, -tilt / jnp.where(some, level, 1), 0))
+    move = jnp.where(mu > 0, mu, jnp.where(inverse > 0, 0, short)) * level + tilt
+    point = level + inverse * tilt
+    keep = lambda weights: jnp.where(inside, jnp.maximum(weights, 0), 0)
+    return keep(move), keep(point)
 
 
 def _corrected(
-    setting: _Setting, inverse: Float[Array, "k k"], point: Float[Array, " k"]
+    setting: _Setting,
+    inverse: Float[Array, "k k"],
+    move: Float[Array, " k"],
+    point: Float[Array, " k"],
 ) -> Float[Array, " k"]:
     """One Newton step on the conditions, kept where it brings them nearer.
 
-    In ``x = mu w`` they are ``b + G x = v 1`` on the entries inside, ``x'Gx = phi``.
+    They are ``b + G x = v 1`` on the entries inside, and ``x'Gx = phi``.
     """
     plain, (ones, linear), phi = setting.plain, setting.sides.T, setting.phi
     inside = point > 0
     inverse = jnp.where(inside[:, None] & inside[None], inverse, 0)
+    share = point / jnp.maximum(ones @ point, jnp.finfo(plain.dtype).tiny)
 
-    def conditions(weights: Array) -> tuple[Array, Array, Array, Array]:
+    def on_sphere(weights: Array) -> tuple[Array, Array, Array, Array]:
+        square = weights @ plain @ weights
+        weights *= jnp.sqrt(phi / jnp.where(square > 0, square, 1))
         along = plain @ weights
-        square = weights @ along
-        mu = jnp.sqrt(phi / jnp.where(square > 0, square, 1))
-        slope = linear + mu * along
-        level = (weights @ slope) / jnp.maximum(weights @ ones, 1e-30)
-        unmet = jnp.where(inside, ones * level - slope, 0)
-        return mu * weights, mu * along, unmet, jnp.max(jnp.abs(unmet))
+        slope = linear + along
+        unmet = jnp.where(inside, ones * (share @ slope) - slope, 0)
+        return weights, along, unmet, jnp.max(jnp.abs(unmet))
 
-    x, along, unmet, gap = conditions(point)
-    move, free = inverse @ unmet, inverse @ ones
+    _, _, _, before = on_sphere(move)
+    x, along, unmet, _ = on_sphere(move)
+    step, free = inverse @ unmet, inverse @ ones
     bend = along @ free
-    known = jnp.abs(bend) > 0
-    share = (along @ move) / jnp.where(known, bend, 1)
-    moved = x + move - jnp.where(known, share, 0) * free
-    moved = jnp.where(inside, jnp.maximum(moved, 0), 0)
-    total = moved @ ones
-    moved = moved / jnp.where(total > 0, total, 1)
-    better = jnp.all(jnp.isfinite(moved)) & (conditions(moved)[3] < gap)
-    return jnp.where(better, moved, point)
+    ratio = jnp.where(bend != 0, (along @ step) / jnp.where(bend != 0, bend, 1), 0)
+    stepped = jnp.where(inside, jnp.maximum(x + step - ratio * free, 0), 0)
+    stepped, _, _, after = on_sphere(stepped)
+    on_the_sphere = jnp.abs(move @ plain @ move - phi) <= 1e-2 * phi
+    better = jnp.all(jnp.isfinite(stepped)) & (after < before) & on_the_sphere
+    return jnp.where(better, stepped, jnp.where(on_the_sphere, x, move))
 
 
-def _on_simplex(point: Float[Array, " k"]) -> Float[Array, " k"]:
-    point = jnp.maximum(point, 0)
-    total = jnp.sum(point)
+def _on_simplex(setting: _Setting, point: Float[Array, " k"]) -> Float[Array, " k"]:
+    total = setting.sides[:, 0] @ point
     return point / jnp.where(total > 0, total, 1)
 
 
-@_dual.defjvp
-def _dual_jvp(primals: tuple, tangents: tuple) -> tuple:
+@_solved.defjvp
+def _solved_jvp(primals: tuple, tangents: tuple) -> tuple:
     """The zeros stay; the others have a closed form, which is differentiated."""
     gramian, linear, phi, allowed = primals
-    point = _dual(*primals)
+    found = _solved(*primals)
 
-    def again(gramian: Array, linear: Array, phi: Array) -> Array:
+    def again(gramian: Array, linear: Array, phi: Array) -> tuple[Array, Array]:
         setting = _setting(gramian, linear, phi, allowed)
-        problem = _problem(setting)
-        found = polished(problem, point > 0)
-        return _on_simplex(problem.minimiser(found) * setting.factors)
+        subspace = polished(_problem(setting), found[1] > 0)
+        move, point = _finished(setting, subspace)
+        return setting.factors * move, _on_simplex(setting, point) * setting.factors
 
-    return point, jax.jvp(again, (gramian, linear, phi), tangents[:3])[1]
+    return found, jax.jvp(again, (gramian, linear, phi), tangents[:3])[1]

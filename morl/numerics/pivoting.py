@@ -15,8 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 # Below this share of its diagonal entry, in units of rounding, what is left of a pivot
 # is noise: the row is a combination of those inside.
 LEAST_PIVOT = 8
-# Up to this many entries all subsets are solved at once: 64 of them.
-MOST_ENUMERATED = 6
+# Up to this many entries all subsets are solved at once; beyond, walking is faster.
+MOST_ENUMERATED = 4
 # Pivots an entry, beyond which an active-set run is given up; its residual says so.
 MOST_PIVOTS = 6
 
@@ -91,14 +91,15 @@ class Problem(NamedTuple):
       columns: :math:`Q`, what the minimisers over subspaces are made of.
       allowed: Entries that may be positive.
       minimiser: From the columns of a subspace to the minimiser over it, signs free.
-      gradient: The gradient at a point, less its multiplier of an equality.
+      gradient: The gradient at the minimiser over a subspace, less its multiplier of an
+        equality. Where nothing is inside, only its order and signs matter.
     """
 
     matrix: Float[Array, "k k"]
     columns: Float[Array, "k r"]
     allowed: Bool[Array, " k"]
     minimiser: Callable[[Subspace], Float[Array, " k"]]
-    gradient: Callable[[Float[Array, " k"]], Float[Array, " k"]]
+    gradient: Callable[[Subspace], Float[Array, " k"]]
 
 
 def refined(
@@ -166,7 +167,7 @@ def _best_subset(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k
     columns = jnp.where(inside[..., None], stack.columns, 0)
     points = jax.vmap(problem.minimiser)(Subspace(inside, columns))
     points = jnp.where(inside, points, 0)
-    slopes = jax.vmap(problem.gradient)(points)
+    slopes = jax.vmap(problem.gradient)(Subspace(inside, columns))
     worst = jnp.where(inside, jnp.maximum(jnp.abs(slopes), -points), -slopes)
     worst = jnp.where(problem.allowed[None], worst, jnp.where(inside, jnp.inf, 0))
     violation = jnp.max(worst, axis=1)
@@ -183,7 +184,8 @@ def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
         """Moves the point as far as it stays feasible, and chooses the next index."""
         inside, point = walk.inside, walk.point
         columns = jnp.where(inside[:, None], walk.tableau.columns, 0)
-        aim = jnp.where(inside, problem.minimiser(Subspace(inside, columns)), 0)
+        here = Subspace(inside, columns)
+        aim = jnp.where(inside, problem.minimiser(here), 0)
         falling = inside & (aim <= 0)
         ratio = jnp.where(point > 0, point / jnp.where(falling, point - aim, 1), 0)
         ratio = jnp.where(falling, ratio, jnp.inf)
@@ -193,8 +195,9 @@ def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
         moved = jnp.where(inside & ~out, point + share * (aim - point), 0)
         # An entry that leaves as it came had a slope of nothing but rounding.
         refused = walk.refused | (out & (leaving == walk.index) & (share == 0))
+        # Of use where nothing blocks, and there the point is the minimiser.
         slope = jnp.where(
-            inside | refused | ~problem.allowed, jnp.inf, problem.gradient(moved)
+            inside | refused | ~problem.allowed, jnp.inf, problem.gradient(here)
         )
         entering = jnp.argmin(slope)
         least = -eps * (1 + jnp.max(moved))

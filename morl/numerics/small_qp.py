@@ -1,10 +1,10 @@
 """Small quadratic programs on a Gramian: over the simplex, and above lower bounds."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from morl.numerics.pivoting import (
     Problem,
@@ -17,6 +17,9 @@ from morl.numerics.pivoting import (
 # Added to a diagonal of ones, in units of rounding.
 RIDGE = 64
 REFINEMENTS = 3
+# Beyond this violation, in units of rounding, up to so many proximal steps are taken.
+LEAST_VIOLATION = 8
+MOST_PULLS = 12
 
 
 class QPSolution(NamedTuple):
@@ -30,6 +33,12 @@ class QPSolution(NamedTuple):
 
     point: Float[Array, " k"]
     residual: Float[Array, ""]
+
+
+# A point, the best so far, its violation, and the number of steps.
+_Pulled: TypeAlias = tuple[
+    Float[Array, " k"], Float[Array, " k"], Float[Array, ""], Int[Array, ""]
+]
 
 
 class Scaled(NamedTuple):
@@ -84,7 +93,7 @@ def nonnegative_qp(
 
 def violation(problem: Problem, point: Float[Array, " k"]) -> Float[Array, ""]:
     """How far a point is from the conditions of optimality, relative to its size."""
-    gap = problem.gradient(point)
+    gap = problem.gradient(Subspace(point > 0, point[:, None]))
     worst = jnp.where(point > 0, jnp.abs(gap), jnp.maximum(-gap, 0))
     worst = jnp.where(problem.allowed & jnp.isfinite(worst), worst, 0)
     broken = ~jnp.all(jnp.isfinite(point))
@@ -99,8 +108,8 @@ def _linear_problem(
     def minimiser(subspace: Subspace) -> Float[Array, " k"]:
         return subspace.columns[:, 0]
 
-    def gradient(point: Float[Array, " k"]) -> Float[Array, " k"]:
-        return matrix @ point + linear
+    def gradient(subspace: Subspace) -> Float[Array, " k"]:
+        return matrix @ minimiser(subspace) + linear
 
     return Problem(matrix, linear[:, None], allowed, minimiser, gradient)
 
@@ -109,24 +118,50 @@ def _linear_problem(
 def _nonnegative(
     matrix: Float[Array, "k k"], linear: Float[Array, " k"], allowed: Bool[Array, " k"]
 ) -> Float[Array, " k"]:
-    # Where rows depend on each other the minimiser is not unique and its free block is
-    # singular; a diagonal of a few roundings makes it unique, and refinement against
-    # the matrix as it is takes out what that changed.
-    ridge = (
-        RIDGE * jnp.finfo(matrix.dtype).eps * jnp.eye(linear.size, dtype=matrix.dtype)
-    )
+    """The minimiser; in steps towards it where rows depend on each other.
+
+    There it is not unique and its free block is singular. A diagonal of a few roundings
+    makes it unique, and refinement against the matrix as it is takes out what that
+    changed. Where this is not enough, a larger diagonal pulls towards the point before:
+    each step has one solution, and the steps end at a minimiser.
+
+    References:
+      Rockafellar, Monotone Operators and the Proximal Point Algorithm, SIAM J. Control
+      Optim. 14, 1976.
+    """
+    eps = float(jnp.finfo(matrix.dtype).eps)
+    unit = jnp.eye(linear.size, dtype=matrix.dtype)
     exact = _linear_problem(matrix, linear, allowed)
-    raised = _linear_problem(matrix + ridge, linear, allowed)
-    inside, inverse = free_entries(raised)
-    columns = jnp.zeros_like(exact.columns)
-    best = refined(raised, inverse, Subspace(inside, columns))
+
+    def solved(
+        pull: float, towards: Float[Array, " k"]
+    ) -> tuple[Subspace, Float[Array, "k k"]]:
+        near = _linear_problem(matrix + pull * unit, linear - pull * towards, allowed)
+        inside, inverse = free_entries(near)
+        best = refined(near, inverse, Subspace(inside, jnp.zeros_like(exact.columns)))
+        return best, inverse
+
+    best, inverse = solved(RIDGE * eps, jnp.zeros_like(linear))
     point, worst = _feasible(best), violation(exact, _feasible(best))
     for _ in range(REFINEMENTS):
         best = refined(exact, inverse, best)
         gap = violation(exact, _feasible(best))
         point = jnp.where(gap < worst, _feasible(best), point)
         worst = jnp.minimum(gap, worst)
-    return point
+
+    def unmet(state: _Pulled) -> Bool[Array, ""]:
+        _, _, worst, count = state
+        return (worst > LEAST_VIOLATION * eps) & (count < MOST_PULLS)
+
+    def nearer(state: _Pulled) -> _Pulled:
+        here, point, worst, count = state
+        here = _feasible(solved(eps**0.5, here)[0])
+        gap = violation(exact, here)
+        point = jnp.where(gap < worst, here, point)
+        return here, point, jnp.minimum(gap, worst), count + 1
+
+    begun = (point, point, worst, jnp.int32(0))
+    return jax.lax.while_loop(unmet, nearer, begun)[1]
 
 
 def _feasible(subspace: Subspace) -> Float[Array, " k"]:

@@ -35,8 +35,8 @@ def cagrad(
     Returns:
       A stateless :class:`Weighting`. Its residual is the duality gap over ``1 + c``
       times the product of the lengths of :math:`g_0` and of a gradient. Where the
-      gradients cancel and the ball holds a direction that hurts none, the rule does not
-      say which; the weights are those of :math:`g_0`.
+      gradients cancel and the ball holds directions that hurt none, the rule does not
+      say which; the nearest to :math:`g_0` is taken.
 
     Raises:
       InputError: ``c`` is negative or not finite.
@@ -65,7 +65,7 @@ def cagrad(
         found = conflict_averse(
             present_gramian(signals), centre, radius, present=signals.present
         )
-        weights = centre + found.multiplier * found.point
+        weights = centre + found.move
         return Solution(weights, found.residual), state
 
     return Weighting(init, update)

@@ -38,7 +38,7 @@ averse = jax.jit(conflict_averse)
 def at_radius(gramian, c, centre):
     """CAGrad's weights with a radius that is an argument of one program."""
     found = conflict_averse(gramian, centre, c)
-    return centre + found.multiplier * found.point, found.residual
+    return centre + found.move, found.residual
 
 
 def random_rows(seed, count, k):
@@ -124,6 +124,21 @@ def test_the_residual_is_that_small_on_ten_thousand_random_gramians(c, most):
 @pytest.mark.parametrize("k", [16, 64])
 def test_the_residual_is_small_for_many_objectives(k):
     assert float(batch(cagrad, gramians_of(random_rows(k, 8, k))).residual.max()) < 1e-6
+
+
+def test_more_gradients_than_dimensions_are_solved():
+    rows = np.random.default_rng(0).standard_normal((1000, 8, 3))
+    residual = np.asarray(batch(cagrad, gramians_of(rows)).residual)
+    assert residual.max() <= 1e-3
+    assert np.mean(residual <= 1e-6) > 0.97
+
+
+def test_where_gradients_cancel_the_nearest_direction_that_hurts_none_is_taken():
+    # The first two are opposite: what is left of the mean is across them.
+    rows = np.array([[1.0, 0.0], [-2.0, 0.0], [1.0, 3.0]])
+    found = solve(cagrad, narrow(rows), 0.5)
+    np.testing.assert_allclose(found.weights @ rows, [0, 1], atol=1e-6)
+    assert found.residual <= 1e-6
 
 
 @every_method

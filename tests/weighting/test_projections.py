@@ -77,6 +77,15 @@ def test_the_residual_is_small_for_many_objectives(make, k):
 
 
 @every_method
+@pytest.mark.parametrize(("k", "dim"), [(4, 2), (12, 6)])
+def test_more_gradients_than_dimensions_are_solved(make, k, dim):
+    _, gramians = random_gramians(k, 1000, k, dim)
+    residual = np.asarray(batch_of(make)(gramians).residual)
+    assert residual.max() <= 1e-5
+    assert np.mean(residual <= 1e-6) > 0.98
+
+
+@every_method
 @pytest.mark.parametrize("k", [3, 5, 8])
 def test_no_objective_is_hurt(make, k):
     rows, gramians = random_gramians(k, 200, k, 2 * k)
