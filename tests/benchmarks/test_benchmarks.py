@@ -13,7 +13,7 @@ from morl.models import TransformerConfig
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = ROOT / ".venv-peers" / ".installed"
-WITHOUT_MODEL = ("evolution", "weightings")
+WITHOUT_MODEL = ("choosing", "evolution", "weightings")
 QUESTIONS = ("features", "generation", "heads")
 TINY = TransformerConfig(300, 32, 2, 4, 2, 8, 48)
 SMALL = {
