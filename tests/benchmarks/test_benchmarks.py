@@ -13,7 +13,13 @@ from morl.models import TransformerConfig
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = ROOT / ".venv-peers" / ".installed"
-WITHOUT_MODEL = ("conflict_step", "evolution", "hypervolume", "weightings")
+WITHOUT_MODEL = (
+    "choosing",
+    "conflict_step",
+    "evolution",
+    "hypervolume",
+    "weightings",
+)
 QUESTIONS = ("features", "generation", "heads")
 TINY = TransformerConfig(300, 32, 2, 4, 2, 8, 48)
 SMALL = {

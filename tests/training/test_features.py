@@ -51,6 +51,7 @@ def alone(backbone, record, index):
     return np.asarray(mine[-1]), np.asarray(mine.mean(axis=0))
 
 
+@pytest.mark.slow
 def test_packed_features_equal_those_of_each_response_alone(backbone):
     records = make_records(7)
     features = extract_features(

@@ -31,6 +31,7 @@ def record(prompt, *responses):
     return EncodedRecord(np.array(prompt, np.int32), arrays, own)
 
 
+@pytest.mark.slow
 def test_packed_responses_cost_what_each_costs_alone():
     config = TransformerConfig(32, 16, 2, 2, 1, 8, 32)
     model = Transformer(config, rngs=nnx.Rngs(0))
@@ -57,6 +58,7 @@ def test_what_the_assistant_did_not_write_is_not_predicted():
     assert wanted.sources[wanted.mask].tolist() == [1, 3, 1]
 
 
+@pytest.mark.slow
 def test_training_learns_which_response_follows_which_prompt():
     chat = train_chat_tokenizer(["one two three four"], 280)
     pairs = (("one", "two"), ("three", "four"))

@@ -182,7 +182,7 @@ def test_least_norm_agrees_with_scipy():
             constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
             tol=1e-12,
         )
-        found = least_norm(jnp.asarray(gramian, jnp.float32)).point
+        found = jax.jit(least_norm)(jnp.asarray(gramian, jnp.float32)).point
         np.testing.assert_allclose(found, best.x, atol=1e-4)
 
 
@@ -191,13 +191,14 @@ def test_the_solution_is_differentiable_where_it_is_unique(k):
     rng = np.random.default_rng(3)
     with jax.enable_x64(True):
         rows = jnp.asarray(rng.standard_normal((k, 2 * k)))
-        value = lambda rows: jnp.sum(
-            jnp.sin(
-                nonnegative_qp(rows @ rows.T, rows @ rows.T @ jnp.ones(k) / k - 1).point
-            )
-        )
+
+        @jax.jit
+        def value(rows):
+            linear = rows @ rows.T @ jnp.ones(k) / k - 1
+            return jnp.sum(jnp.sin(nonnegative_qp(rows @ rows.T, linear).point))
+
         along = jnp.asarray(rng.standard_normal(rows.shape))
-        slope = jnp.vdot(jax.grad(value)(rows), along)
+        slope = jnp.vdot(jax.jit(jax.grad(value))(rows), along)
         step = 1e-5
         numeric = (value(rows + step * along) - value(rows - step * along)) / (2 * step)
         np.testing.assert_allclose(slope, numeric, rtol=1e-5)
