@@ -13,6 +13,8 @@ from morl.numerics.small_qp import RIDGE, unit_diagonal
 FAR = 1e4
 # Roundings of a squared length, below which it is zero.
 NOISE = 8
+# How near to the radius, squared, a move is one of full length.
+ON_SPHERE = 1e-2
 
 
 class AverseSolution(NamedTuple):
@@ -247,16 +249,16 @@ def _corrected(
         unmet = jnp.where(inside, ones * (share @ slope) - slope, 0)
         return weights, along, unmet, jnp.max(jnp.abs(unmet))
 
-    _, _, _, before = on_sphere(move)
-    x, along, unmet, _ = on_sphere(move)
+    x, along, unmet, before = on_sphere(move)
     step, free = inverse @ unmet, inverse @ ones
     bend = along @ free
     ratio = jnp.where(bend != 0, (along @ step) / jnp.where(bend != 0, bend, 1), 0)
     stepped = jnp.where(inside, jnp.maximum(x + step - ratio * free, 0), 0)
     stepped, _, _, after = on_sphere(stepped)
-    on_the_sphere = jnp.abs(move @ plain @ move - phi) <= 1e-2 * phi
-    better = jnp.all(jnp.isfinite(stepped)) & (after < before) & on_the_sphere
-    return jnp.where(better, stepped, jnp.where(on_the_sphere, x, move))
+    better = jnp.all(jnp.isfinite(stepped)) & (after < before)
+    # Where gradients cancel the move ends inside the ball, and is left as it is.
+    outside = jnp.abs(move @ plain @ move - phi) <= ON_SPHERE * phi
+    return jnp.where(outside, jnp.where(better, stepped, x), move)
 
 
 def _on_simplex(setting: _Setting, point: Float[Array, " k"]) -> Float[Array, " k"]:
