@@ -9,6 +9,8 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+# These train, search or resample; the others take seconds.
+LONG = ("weightings", "searching", "pareto")
 # What needs a model and heads in a folder is run by tests/fronts/test_policy.py.
 WITH_A_MODEL = "load_language_model("
 
@@ -17,9 +19,12 @@ def blocks(page):
     return BLOCK.findall(page.read_text())
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
-)
+def marked(page):
+    marks = pytest.mark.slow if page.stem in LONG else ()
+    return pytest.param(page, id=page.stem, marks=marks)
+
+
+@pytest.mark.parametrize("page", [marked(page) for page in PAGES if blocks(page)])
 def test_every_example_on_a_page_gives_what_it_shows(page):
     failed, tried = doctest.testfile(
         str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from morl.errors import InputError
 
 # Columns that stay in a core's cache while their K x K products are summed.
-BLOCK = 1 << 14
+BLOCK = 1 << 12
 
 Rows: TypeAlias = PyTree[Float[Array, "_ ..."]]
 
@@ -157,6 +157,12 @@ def _products(
     """K x K sums of one leaf, by the fastest exact route of the platform."""
     if leaf.size <= leaf.shape[0] * BLOCK:
         return contracted(leaf, other)
+    if other is leaf:  # cut once
+        return jax.lax.platform_dependent(
+            leaf,
+            cpu=lambda x: blockwise(x, x),
+            default=lambda x: contracted(x, x),
+        )
     return jax.lax.platform_dependent(leaf, other, cpu=blockwise, default=contracted)
 
 
@@ -184,11 +190,22 @@ def blockwise(
     flat, flat_other = (x.reshape(x.shape[0], -1) for x in (leaf, other))
     num_blocks, left = divmod(flat.shape[1], BLOCK)
 
-    def part(start: Array | int, size: int) -> Float[Array, "k k"]:
-        cut = lambda x: jax.lax.dynamic_slice_in_dim(x, start, size, axis=1)
-        return contracted(cut(flat).astype(kind), cut(flat_other).astype(kind))
+    def cut(x: Array, start: Array | int, size: int) -> Array:
+        return jax.lax.dynamic_slice_in_dim(x, start, size, axis=1).astype(kind)
 
+    def whole(start: Array | int, size: int) -> Float[Array, "k k"]:
+        return contracted(cut(flat, start, size), cut(flat_other, start, size))
+
+    def part(start: Array) -> Float[Array, "k k"]:
+        # Two pieces as a batch, whose products are formed twice as fast.
+        pieces = (
+            cut(x, start, BLOCK).reshape(x.shape[0], 2, -1).swapaxes(0, 1)
+            for x in (flat, flat_other)
+        )
+        return jnp.sum(jax.vmap(contracted)(*pieces), axis=0)
+
+    rest = whole(num_blocks * BLOCK, left)
     if num_blocks == 0:
-        return part(0, left)
-    add = lambda index, total: total + part(left + index * BLOCK, BLOCK)
-    return jax.lax.fori_loop(0, num_blocks, add, part(0, left))
+        return rest
+    add = lambda index, total: total + part(index * BLOCK)
+    return jax.lax.fori_loop(0, num_blocks, add, rest)

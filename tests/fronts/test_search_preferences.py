@@ -27,7 +27,13 @@ STEPS = optax.chain(
 # The weighting's own tolerance leaves angles of 0.01.
 TIGHT = partial(epo, tolerance=1e-6)
 CONCAVE = {"vlmop2": vlmop2(), "vlmop2 of 20": vlmop2(20), "zdt2": zdt2(5)}
-every_problem = pytest.mark.parametrize("problem", CONCAVE.values(), ids=CONCAVE.keys())
+every_problem = pytest.mark.parametrize(
+    "problem",
+    [
+        pytest.param(problem, id=name, marks=pytest.mark.slow if " of " in name else ())
+        for name, problem in CONCAVE.items()
+    ],
+)
 
 
 def box_of(problem):

@@ -41,7 +41,9 @@ def root_mean_square(points, m):
     return np.sqrt(np.mean((found / exact - 1) ** 2))
 
 
-@pytest.mark.parametrize("k", ERRORS)
+@pytest.mark.parametrize(
+    "k", [pytest.param(k, marks=pytest.mark.slow if k > 3 else ()) for k in ERRORS]
+)
 def test_the_error_is_what_the_table_says(k):
     cube = np.random.default_rng(0).random((40, 20, k))
     sphere = np.abs(np.random.default_rng(0).normal(size=(40, 20, k)))

@@ -67,7 +67,9 @@ def assert_same(actual, expected):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("k", [2, 3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "k", [2, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 5))]
+)
 def test_shard_map_and_sharded_jit_measure_fronts_as_one_device_does(mesh, k):
     points, mask = fronts(k)
     each = jax.vmap(measured)

@@ -14,6 +14,7 @@ from morl import weighting
 from morl.numerics.rows import combine
 from morl.weighting import Signals
 
+pytestmark = pytest.mark.slow
 PAGE = Path(__file__).parents[2] / "docs" / "weightings.md"
 ROW = re.compile(r"^\| `(\w+)` \|(.*)\|$", re.MULTILINE)
 COLUMNS = (
