@@ -34,7 +34,7 @@ test: $(STAMP)  ## The test suite with doctests, in minutes; what is slow is in 
 	$(PYTEST) -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)  ## Slow tests: real model and data, faults, examples, notebooks
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow -n auto --maxprocesses 2 --dist loadfile
 
 lint: $(STAMP)  ## ruff and pyright
 	$(BIN)/ruff check .
