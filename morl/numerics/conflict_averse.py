@@ -24,7 +24,9 @@ class AverseSolution(NamedTuple):
       move: Weights of :math:`d - g_0`, at least 0; zeros where nothing is present.
       point: :math:`w`, on the simplex; zeros where nothing is present.
       residual: The duality gap, over ``1 + c`` times the product of the lengths of
-        :math:`g_0` and of a gradient (root mean square).
+        :math:`g_0` and of a gradient (root mean square); or how far the direction lies
+        outside of the ball beyond rounding, over ``1 + c`` lengths of :math:`g_0`, if
+        that is more.
     """
 
     move: Float[Array, " k"]
@@ -123,8 +125,19 @@ def conflict_averse(
     gap = point @ slope - jnp.min(jnp.where(allowed, slope, jnp.inf))
     count = jnp.maximum(jnp.sum(allowed), 1)
     scale = (1 + radius) * jnp.sqrt(middle * jnp.sum(jnp.diagonal(gramian)) / count)
-    gap = jnp.where(scale > 0, gap / jnp.where(scale > 0, scale, 1), 0)
-    return AverseSolution(move, point, jax.lax.stop_gradient(gap))
+    gap = jnp.where(scale > 0, gap / _positive(scale), 0)
+    # What rounding leaves of a combination that cancels is no length.
+    noise = NOISE * jnp.finfo(gramian.dtype).eps * (move**2 @ jnp.diagonal(gramian))
+    square = jnp.maximum(move @ gramian @ move - noise, 0)
+    length = jnp.sqrt(square / _positive(middle))
+    excess = jnp.where(middle > 0, (length - radius) / (1 + radius), 0)
+    residual = jnp.maximum(gap, jnp.maximum(excess, 0))
+    return AverseSolution(move, point, jax.lax.stop_gradient(residual))
+
+
+def _positive(value: Float[Array, ""]) -> Float[Array, ""]:
+    """What may stand below a fraction; 1 for 0."""
+    return jnp.where(value > 0, value, 1)
 
 
 def _setting(
@@ -256,14 +269,13 @@ def _corrected(
     stepped = jnp.where(inside, jnp.maximum(x + step - ratio * free, 0), 0)
     stepped, _, _, after = on_sphere(stepped)
     better = jnp.all(jnp.isfinite(stepped)) & (after < before)
-    # Where gradients cancel the move ends inside the ball, and is left as it is.
-    outside = jnp.abs(move @ plain @ move - phi) <= ON_SPHERE * phi
-    return jnp.where(outside, jnp.where(better, stepped, x), move)
+    # Where gradients cancel the move may end inside the ball, and is left as it is.
+    within = move @ plain @ move < (1 - ON_SPHERE) * phi
+    return jnp.where(within, move, jnp.where(better, stepped, x))
 
 
 def _on_simplex(setting: _Setting, point: Float[Array, " k"]) -> Float[Array, " k"]:
-    total = setting.sides[:, 0] @ point
-    return point / jnp.where(total > 0, total, 1)
+    return point / _positive(setting.sides[:, 0] @ point)
 
 
 @_solved.defjvp

@@ -33,8 +33,8 @@ def cagrad(
       prefs: Weights of :math:`g_0`, at least 0; None for ``1 / k`` each.
 
     Returns:
-      A stateless :class:`Weighting`. Its residual is the duality gap over ``1 + c``
-      times the product of the lengths of :math:`g_0` and of a gradient. Where the
+      A stateless :class:`Weighting`. Its residual is that of
+      :func:`morl.numerics.conflict_averse`. Where the
       gradients cancel and the ball holds directions that hurt none, the rule does not
       say which; the nearest to :math:`g_0` is taken.
 

@@ -133,6 +133,19 @@ def test_more_gradients_than_dimensions_are_solved():
     assert np.mean(residual <= 1e-6) > 0.97
 
 
+def test_the_residual_sees_what_leaves_the_ball():
+    rows = np.random.default_rng(8).standard_normal((500, 8, 5))
+    centre = jnp.full(8, 1 / 8)
+    found = jax.jit(jax.vmap(lambda g: conflict_averse(g, centre, 2.0)))(
+        gramians_of(rows)
+    )
+    move = np.einsum("nk,nkp->np", np.asarray(found.move, np.float64), rows)
+    mean = np.linalg.norm(rows.mean(axis=1), axis=1)
+    excess = (np.linalg.norm(move, axis=1) / mean - 2) / 3
+    assert (excess <= np.asarray(found.residual) + 3e-3).all()
+    assert (found.residual >= 0).all()
+
+
 def test_where_gradients_cancel_the_nearest_direction_that_hurts_none_is_taken():
     # The first two are opposite: what is left of the mean is across them.
     rows = np.array([[1.0, 0.0], [-2.0, 0.0], [1.0, 3.0]])
