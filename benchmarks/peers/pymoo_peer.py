@@ -4,20 +4,15 @@ Run by .venv-peers/bin/python. NSGA-II as pymoo has it, but that every design mu
 (its default is nine in ten), as in the paper and in ours.
 """
 
-import json
-import os
-import sys
 import time
-import traceback
 from importlib.metadata import version
-from typing import Any
 
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.operators.mutation.pm import PM
 from pymoo.optimize import minimize
 from pymoo.problems import get_problem
+from serving import Answer, serve
 
-Answer = dict[str, Any]
 SIZES = {"zdt1": {"n_var": 30}, "dtlz2": {"n_var": 12, "n_obj": 3}}
 
 
@@ -36,21 +31,5 @@ def evolve(problem: str, population: int, generations: int, seed: int) -> Answer
     return {"seconds": seconds, "result": (-found.pop.get("F")).tolist()}
 
 
-def serve() -> None:
-    """Answers until stdin is closed."""
-    # Whatever a library prints must not mix with the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    commands = {"versions": versions, "evolve": evolve}
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = commands[request.pop("do")](**request)
-        except Exception:
-            answer = {"error": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    serve()
+    serve({"versions": versions, "evolve": evolve})

@@ -5,19 +5,13 @@ mode, scaled-dot-product attention, no vocabulary product for features, the dyna
 key-value cache for generation.
 """
 
-import json
-import os
-import sys
 import time
-import traceback
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
-
-Answer = dict[str, Any]
+from serving import Answer, serve
 
 
 class Server:
@@ -130,31 +124,22 @@ class Server:
         return {"seconds": time.perf_counter() - start, "result": rewards.tolist()}
 
 
-def serve() -> None:
-    """Answers until stdin is closed."""
-    # Whatever a library prints must not mix with the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+def main() -> None:
+    """Answers with what is loaded on request."""
     transformers.utils.logging.disable_progress_bar()
     server = Server()
-    commands: dict[str, Callable[..., Answer]] = {
-        "threads": server.threads,
-        "load": server.load,
-        "compile": server.compile,
-        "features": server.features,
-        "generate": server.generate,
-        "linears_ready": server.linears_ready,
-        "linears_run": server.linears_run,
-    }
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = commands[request.pop("do")](**request)
-        except Exception:
-            answer = {"error": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    serve(
+        {
+            "threads": server.threads,
+            "load": server.load,
+            "compile": server.compile,
+            "features": server.features,
+            "generate": server.generate,
+            "linears_ready": server.linears_ready,
+            "linears_run": server.linears_run,
+        }
+    )
 
 
 if __name__ == "__main__":
-    serve()
+    main()

@@ -4,21 +4,16 @@ Run by .venv-peers/bin/python. Every method with the settings that its authors g
 but for preferences, which are equal on both sides.
 """
 
-import json
-import os
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
+from serving import Answer, serve
 from torchjd import aggregation
 
-Answer = dict[str, Any]
 Weigh = Callable[[torch.Tensor], torch.Tensor]
 ON_GRAMIAN = {
     "min_norm": aggregation.MGDAWeighting,
@@ -98,26 +93,12 @@ def direction(method: str, k: int, size: int, seed: int, shown: int) -> Answer:
     return {"seconds": seconds, "result": found[:shown].tolist()}
 
 
-def serve() -> None:
-    """Answers until stdin is closed."""
-    # Whatever a library prints must not mix with the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    commands = {
-        "versions": versions,
-        "set_cores": set_cores,
-        "weights": weights,
-        "direction": direction,
-    }
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = commands[request.pop("do")](**request)
-        except Exception:
-            answer = {"error": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    serve()
+    serve(
+        {
+            "versions": versions,
+            "set_cores": set_cores,
+            "weights": weights,
+            "direction": direction,
+        }
+    )
