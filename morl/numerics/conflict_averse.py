@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.numerics.pivoting import Problem, Subspace, free_entries, polished, refined
-from morl.numerics.small_qp import RIDGE, unit_diagonal
+from morl.numerics.small_qp import LEAST_VIOLATION, RIDGE, above_qp, unit_diagonal
 
 # How far a walk heads along a ray on which the function falls without end.
 FAR = 1e4
@@ -92,7 +92,8 @@ def conflict_averse(
     serves here too.
 
     Where :math:`g_w = 0` the gradients cancel, no direction improves all, and the ball
-    holds some that hurt none: the one nearest to :math:`g_0` is taken.
+    holds some that hurt none: one of them is taken. An objective whose gradient is zero
+    is left out, since no direction helps or hurts it.
 
     Args:
       gramian: :math:`G`.
@@ -116,23 +117,69 @@ def conflict_averse(
     both = allowed[:, None] & allowed[None]
     gramian = jnp.where(both, gramian, 0)
     diagonal = jnp.diagonal(gramian)
+    # No direction helps or hurts an objective whose gradient is zero.
+    allowed &= ~(diagonal <= 0)
     size = jax.lax.stop_gradient(jnp.max(diagonal))
     gramian = gramian / jnp.where(size > 0, size, 1)
     along = gramian @ centre
-    middle = jnp.maximum(centre @ along, 0)
+    middle = centre @ along
+    middle = jnp.where(middle > _noise(gramian, centre), middle, 0)
     move, point = _solved(gramian, along, radius**2 * middle, allowed)
-    slope = gramian @ (centre + move)
-    gap = point @ slope - jnp.min(jnp.where(allowed, slope, jnp.inf))
     count = jnp.maximum(jnp.sum(allowed), 1)
-    scale = (1 + radius) * jnp.sqrt(middle * jnp.sum(jnp.diagonal(gramian)) / count)
-    gap = jnp.where(scale > 0, gap / _positive(scale), 0)
-    # What rounding leaves of a combination that cancels is no length.
-    noise = NOISE * jnp.finfo(gramian.dtype).eps * (move**2 @ jnp.diagonal(gramian))
-    square = jnp.maximum(move @ gramian @ move - noise, 0)
-    length = jnp.sqrt(square / _positive(middle))
-    excess = jnp.where(middle > 0, (length - radius) / (1 + radius), 0)
-    residual = jnp.maximum(gap, jnp.maximum(excess, 0))
-    return AverseSolution(move, point, jax.lax.stop_gradient(residual))
+    mean = jnp.sum(jnp.diagonal(gramian)) / count
+
+    def squared(weights: Float[Array, " k"]) -> Float[Array, ""]:
+        return jnp.maximum(weights @ gramian @ weights - _noise(gramian, weights), 0)
+
+    def unmet(move: Float[Array, " k"]) -> Float[Array, ""]:
+        slope = gramian @ (centre + move)
+        gap = point @ slope - jnp.min(jnp.where(allowed, slope, jnp.inf))
+        longest = radius * jnp.sqrt(middle * squared(point))
+        gap += jnp.maximum(longest - point @ gramian @ move, 0)
+        scale = (1 + radius) * jnp.sqrt(middle * mean)
+        gap = jnp.where(scale > 0, gap / _positive(scale), 0)
+        length = jnp.sqrt(squared(move) / _positive(middle))
+        excess = jnp.where(middle > 0, (length - radius) / (1 + radius), 0)
+        return jnp.maximum(gap, jnp.maximum(excess, 0))
+
+    residual = jax.lax.stop_gradient(unmet(move))
+    lower = jnp.where(allowed, centre, 0)
+    harmless = _harmless_move(gramian, lower, allowed, residual)
+    other = jax.lax.stop_gradient(unmet(harmless))
+    move = jnp.where(residual <= other, move, harmless)
+    return AverseSolution(move, point, jnp.minimum(other, residual))
+
+
+def _harmless_move(
+    gramian: Float[Array, "k k"],
+    centre: Float[Array, " k"],
+    allowed: Bool[Array, " k"],
+    residual: Float[Array, ""],
+) -> Float[Array, " k"]:
+    """To the direction nearest to the centre that hurts none; nowhere if not needed.
+
+    Where gradients cancel, the active set leaves a combination that is zero but for
+    rounding, which a move of given length then magnifies. A loop of one turn at most,
+    which a batch of sound solutions passes by.
+    """
+    gramian, centre = jax.lax.stop_gradient((gramian, centre))
+    needed = ~(residual <= LEAST_VIOLATION * jnp.finfo(gramian.dtype).eps)
+
+    def turn(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        nearest = above_qp(gramian, centre, present=allowed).point
+        return nearest - centre, jnp.zeros_like(state[1])
+
+    return jax.lax.while_loop(
+        lambda state: state[1], turn, (jnp.zeros_like(centre), needed)
+    )[0]
+
+
+def _noise(
+    gramian: Float[Array, "k k"], weights: Float[Array, " k"]
+) -> Float[Array, ""]:
+    """What rounding leaves of the squared length of a combination that cancels."""
+    eps = jnp.finfo(gramian.dtype).eps
+    return NOISE * eps * (weights**2 @ jnp.diagonal(gramian))
 
 
 def _positive(value: Float[Array, ""]) -> Float[Array, ""]:

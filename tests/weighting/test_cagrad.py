@@ -241,6 +241,36 @@ def test_degenerate_rows_give_finite_weights_and_the_best_worst_gain(rows, copie
     assert (gramian @ weights).min() >= best - 1e-4 * size - 1e-9
 
 
+def dependent(kind, rows):
+    rows = rows.copy()
+    if kind == "zero":
+        rows[:, 1] = 0
+    if kind == "opposite":
+        rows[:, 1] = -rows[:, 0]
+    if kind == "opposite in another unit":
+        rows[:, 1] = -30 * rows[:, 0]
+    if kind == "three that cancel":
+        rows[:, 2] = -(rows[:, 0] + rows[:, 1])
+    return rows
+
+
+def test_some_dependent_gradients_among_others_are_solved():
+    half = random_rows(12, 300, 6)
+    kinds = ("zero", "opposite", "opposite in another unit", "three that cancel")
+    gramians = gramians_of(np.concatenate([dependent(kind, half) for kind in kinds]))
+    found = batch(cagrad, gramians)
+    assert float(found.residual.max()) <= 1e-6
+    # The residual does not flatter: the move stays in the ball.
+    away, exact = np.asarray(found.weights, float) - 1 / 6, np.asarray(gramians, float)
+    lengths = np.einsum("nk,nkl,nl->n", away, exact, away)
+    assert (lengths <= 0.25 * exact.mean((1, 2)) * (1 + 1e-4)).all()
+    # A gradient that is zero changes nothing for the others.
+    others = np.delete(np.arange(6), 1)
+    left = batch(cagrad, gramians[:300][:, others][:, :, others])
+    scaled = 6 / 5 * found.weights[:300, others]  # their mean is of five
+    np.testing.assert_allclose(scaled, left.weights, rtol=1e-2, atol=1e-3)
+
+
 @pytest.mark.parametrize("k", [3, 8])
 def test_the_weights_are_differentiable_where_they_are_unique(k):
     rng = np.random.default_rng(k)
