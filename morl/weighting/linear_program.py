@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Bool, Float, Int
 
 # Pivots for each row; a program takes about one.
@@ -14,12 +15,22 @@ ROUNDINGS = 16
 EASE = 64
 # What a unit of the weights' sum is worth beside an objective of at most 1.
 REWARD = 2
+REFINEMENTS = 2
 
 
 class Basis(NamedTuple):
-    """Which variable each constraint holds, and pivots made so far."""
+    """Which variable each constraint holds.
+
+    Attributes:
+      held: The variables.
+      factors: Of their columns, and pivots. One factorisation serves all that is
+        solved: batched ones side by side may wait for each other without end on a CPU
+        (jaxlib 0.10.2, where each holds a worker that the other's parts need).
+      count: Pivots made so far.
+    """
 
     held: Int[Array, " m"]
+    factors: tuple[Float[Array, "m m"], Int[Array, " m"]]
     count: Int[Array, ""]
 
 
@@ -72,23 +83,27 @@ def simplex_program(
     # Where gradients cancel, only weights that cancel them are feasible: a set without
     # an inside, which rounding would leave empty.
     eased = rows + EASE * jnp.finfo(kind).eps * jnp.eye(k, dtype=kind)
+
+    def constraints(rows: Float[Array, "k k"]) -> Float[Array, "m n"]:
+        slacks = jnp.eye(k + 1, dtype=kind)
+        return jnp.concatenate([jnp.concatenate([-rows, one]), slacks], axis=1)
+
     program = Program(
         gain=jnp.append(gain[0] + REWARD, jnp.zeros(k + 1, kind)),
-        matrix=jnp.concatenate(
-            [jnp.concatenate([-eased, one]), jnp.eye(k + 1, dtype=kind)], axis=1
-        ),
+        matrix=constraints(eased),
         ends=jnp.append(-bound, jnp.ones((), kind)),
         allowed=jnp.append(present, jnp.ones(k + 1, bool)),
     )
-    values, prices = _solved(program)
-    weights = values[:k]
-    gap = jnp.sum(jnp.maximum(prices, 0) * program.ends) - program.gain @ values
-    short = jnp.max(bound - rows @ weights)
-    dear = jnp.max(
-        jnp.where(program.allowed, program.gain - prices @ program.matrix, 0)
-    )
-    wrong = jnp.array([gap, short, dear, jnp.abs(jnp.sum(weights) - 1)])
-    return weights, jnp.where(jnp.any(present), jnp.max(wrong), 0)
+    exact = program._replace(matrix=constraints(rows))
+    basis = _optimal_basis(program)
+    found = [_solution(near, basis) for near in (program, exact)]
+    residuals = jnp.stack([_violation(exact, *each) for each in found])
+    residuals = jnp.where(jnp.isfinite(residuals), residuals, jnp.inf)
+    best = jnp.argmin(residuals)
+    weights = jnp.stack([values[:k] for values, _ in found])[best]
+    off = jnp.abs(jnp.sum(weights) - 1)
+    worst = jnp.maximum(residuals[best], off)
+    return weights, jnp.where(jnp.any(present), worst, 0)
 
 
 def _scaled(
@@ -99,36 +114,65 @@ def _scaled(
     return rows / size[:, None], size
 
 
-def _solved(program: Program) -> tuple[Float[Array, " n"], Float[Array, " m"]]:
-    """The optimal variables, and the price of each constraint."""
+class _Pair(NamedTuple):
+    """The variables of a basis, and the price of each constraint."""
+
+    values: Float[Array, " n"]
+    prices: Float[Array, " m"]
+
+
+def _violation(
+    program: Program, values: Float[Array, " n"], prices: Float[Array, " m"]
+) -> Float[Array, ""]:
+    """Of the constraints, or of the duality that proves the optimum."""
+    gap = jnp.sum(jnp.maximum(prices, 0) * program.ends) - program.gain @ values
+    num_weights = values.size - program.ends.size
+    used = program.matrix[:, :num_weights] @ values[:num_weights]
+    short = jnp.max((used - program.ends)[:-1])
+    dear = program.gain - prices @ program.matrix
+    dear = jnp.max(jnp.where(program.allowed, dear, 0))
+    return jnp.maximum(jnp.maximum(gap, short), dear)
+
+
+def _solution(program: Program, basis: Basis) -> _Pair:
+    """Of a basis, in its own program or in one that is near."""
+    columns, gain = program.matrix[:, basis.held], program.gain[basis.held]
+    values, prices = jnp.zeros_like(program.ends), jnp.zeros_like(program.ends)
+    for _ in range(1 + REFINEMENTS):
+        values += lu_solve(basis.factors, program.ends - columns @ values)
+        prices += lu_solve(basis.factors, gain - prices @ columns, trans=1)
+    every = jnp.zeros_like(program.gain).at[basis.held].set(jnp.maximum(values, 0))
+    return _Pair(every, prices)
+
+
+def _optimal_basis(program: Program) -> Basis:
+    """The simplex method, from a basis of slacks."""
     m, n = program.matrix.shape
     kind = program.ends.dtype
     least = ROUNDINGS * jnp.finfo(kind).eps
     # Ends that are equal (zero, mostly) count as raised by amounts without a pattern,
     # smaller than any number: so no basis comes twice.
     raised = 1 + jnp.modf(jnp.arange(1, m + 1, dtype=kind) * 0.618034)[0]
-    columns = jnp.stack([program.ends, raised], axis=1)
-    basic = lambda basis: program.matrix[:, basis.held]
-    prices = lambda basis: jnp.linalg.solve(basic(basis).T, program.gain[basis.held])
+    sides = jnp.stack([program.ends, raised], axis=1)
 
     def gains(basis: Basis) -> Float[Array, " n"]:
-        left = program.gain - prices(basis) @ program.matrix
+        prices = lu_solve(basis.factors, program.gain[basis.held], trans=1)
+        left = program.gain - prices @ program.matrix
         left = left.at[basis.held].set(0)
         return jnp.where(program.allowed & (left > least), left, 0)
 
     def step(basis: Basis) -> Basis:
         enters = jnp.argmax(gains(basis))
-        column = program.matrix[:, enters][:, None]
-        solved = jnp.linalg.solve(basic(basis), jnp.append(columns, column, axis=1))
+        targets = jnp.append(sides, program.matrix[:, enters][:, None], axis=1)
+        solved = lu_solve(basis.factors, targets)
         leaves = _leaving(solved[:, 0], solved[:, 1], solved[:, 2])
         held = basis.held.at[leaves].set(enters)
-        return Basis(held, basis.count + 1)
+        return Basis(held, lu_factor(program.matrix[:, held]), basis.count + 1)
 
     more = lambda basis: jnp.any(gains(basis) > 0) & (basis.count < MOST_PIVOTS * m)
-    start = Basis(n - m + jnp.arange(m), jnp.zeros((), jnp.int32))
-    end = jax.lax.while_loop(more, step, start)
-    held = jnp.linalg.solve(basic(end), program.ends)
-    return jnp.zeros(n, kind).at[end.held].set(jnp.maximum(held, 0)), prices(end)
+    slacks = n - m + jnp.arange(m)
+    start = Basis(slacks, lu_factor(jnp.eye(m, dtype=kind)), jnp.int32(0))
+    return jax.lax.while_loop(more, step, start)
 
 
 def _leaving(
