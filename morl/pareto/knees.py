@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from morl.pareto.distances import lengths
+from morl.numerics import length
 from morl.pareto.kept import fill_masked, same_objectives
 
 
@@ -46,9 +46,10 @@ def knee_distance(
     extremes = scaled[_extremes(scaled)]
     ones = jnp.ones(points.shape[1], scaled.dtype)
     plane = jnp.linalg.pinv(extremes) @ ones
-    size = lengths(plane)
+    size = length(plane)
     # No plane: a single point, or several equal ones, is its own extreme.
-    beyond = jnp.where(size > 0, scaled @ plane - 1, 0) / jnp.where(size > 0, size, 1)
+    none = size == 0
+    beyond = jnp.where(none, 0, scaled @ plane - 1) / jnp.where(none, 1, size)
     return jnp.where(kept, beyond, -jnp.inf)
 
 
@@ -88,7 +89,8 @@ def trade_off(
     change = scaled[None] - scaled[:, None]
     gain = jnp.sum(jnp.maximum(change, 0), axis=-1)
     loss = jnp.sum(jnp.maximum(-change, 0), axis=-1)
-    exchange = kept[None] & (gain > 0)
+    # A gain of NaN is kept: it is no point that is gained nothing over.
+    exchange = kept[None] & ~(gain <= 0)
     rate = jnp.where(exchange, loss / jnp.where(exchange, gain, 1), jnp.inf)
     return jnp.where(kept, jnp.min(rate, axis=1), -jnp.inf)
 

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.errors import InputError
-from morl.numerics import masked_mean
-from morl.pareto.distances import lengths
+from morl.numerics import length, masked_mean
 from morl.pareto.kept import same_objectives
 
 
@@ -97,4 +96,4 @@ def spacing(
     nearest = jnp.where(paired, nearest, 0)
     deviation = jnp.where(paired, nearest - masked_mean(nearest, paired), 0)
     freedom = jnp.maximum(jnp.sum(paired, dtype=kind) - 1, 1)
-    return lengths(deviation) / jnp.sqrt(freedom)
+    return length(deviation) / jnp.sqrt(freedom)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from morl.scalarize.norm import unit
+from morl.numerics import unit
 from morl.scalarize.present import keep_gaps, keep_present
 
 

@@ -112,6 +112,26 @@ def test_masked_points_may_hold_nan_and_drop_out(name):
     assert (slope[1] == 0).all()
 
 
+@every_indicator
+def test_a_nan_that_counts_is_seen_in_the_answer(name):
+    for place in np.argwhere(PART[:, None] & np.ones((1, 2), bool)):
+        holed = POINTS.copy()
+        holed[tuple(place)] = np.nan
+        assert np.isnan(measure_both(name, holed)[0])
+        assert np.isnan(measure_both(name, holed, PART)[0])
+    aimed = name not in {"expected_utility", "mean_inner_product", "spacing"}
+    assert np.isnan(measure_both(name, POINTS, scale=np.nan)[0]) == aimed
+
+
+@pytest.mark.parametrize("name", ["igd", "igd_plus"])
+def test_a_point_at_minus_infinity_is_infinitely_far_and_the_others_count(name):
+    fallen = POINTS.copy()
+    fallen[1, 0] = -np.inf
+    value, _ = measure_both(name, fallen)
+    assert value == pytest.approx(measure_both(name, POINTS, PART)[0], rel=1e-6)
+    assert measure_both(name, np.full((4, 2), -np.inf))[0] == np.inf
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_a_mask_is_the_same_as_fewer_points(name):
     value, slope = measure_both(name, POINTS, PART)
