@@ -2,16 +2,22 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, DTypeLike, Float, Real
 
 
-def widen(values: Float[Array, " k"]) -> Float[Array, " k"]:
+def widen(values: Real[Array, " k"]) -> Float[Array, " k"]:
     """``values`` in float32 at least: bfloat16 cannot carry a sum of rewards."""
     return values if values.dtype == jnp.float64 else values.astype(jnp.float32)
 
 
+def utility_type(rewards: Real[Array, "..."]) -> DTypeLike:
+    """The type of a utility: that of the rewards, float32 where they are integers."""
+    kind = jnp.result_type(rewards)
+    return kind if jnp.issubdtype(kind, jnp.floating) else jnp.dtype(jnp.float32)
+
+
 def keep_present(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     present: Bool[Array, " k"] | None,
 ) -> tuple[Float[Array, " k"], Float[Array, " k"], Bool[Array, " k"]]:
@@ -29,8 +35,9 @@ def keep_present(
       present: Mask :math:`m`; None where all are present.
 
     Returns:
-      Rewards (zero where absent), weights (zero where absent, all zero where nothing
-      that is present has weight) and the mask, the first two in float32 at least.
+      Rewards (zero where absent), weights (zero where absent,
+      all zero where nothing that is present has weight) and the mask, the first two in
+      float32 at least.
     """
     rewards, weights = widen(rewards), widen(weights)
     if present is None:
@@ -43,7 +50,7 @@ def keep_present(
 
 
 def keep_shares(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     present: Bool[Array, " k"] | None,
 ) -> tuple[Float[Array, " k"], Float[Array, " k"], Bool[Array, " k"]]:
@@ -59,9 +66,9 @@ def keep_shares(
       present: Mask :math:`m`; None where all are present.
 
     Returns:
-      Rewards (zero where absent), shares (zero where absent, all zero where nothing
-      that is present has weight) and where the shares are above 0, the first two in
-      float32 at least.
+      Rewards (zero where absent), shares (zero where absent,
+      all zero where nothing that is present has weight) and where the shares are above
+      0, the first two in float32 at least.
     """
     rewards, weights = widen(rewards), widen(weights)
     if present is not None:

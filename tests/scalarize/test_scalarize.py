@@ -11,13 +11,14 @@ import pytest
 from jax.test_util import check_grads
 
 from morl import scalarize
+from morl.scalarize.present import utility_type
 
 IDEAL = 1.5
 FLOOR = -0.5
 
 
 def at(value, rewards):
-    return jnp.full_like(rewards, value)
+    return jnp.full_like(rewards, value, utility_type(rewards))
 
 
 def plain(fn):
@@ -147,6 +148,15 @@ def test_absent_entries_may_hold_nan_and_receive_no_gradient(fn):
     assert jnp.isfinite(slope).all()
     assert jnp.isfinite(weight_slope).all()
     assert slope[1] == 0
+
+
+@every_scalarizer
+def test_integer_rewards_have_the_utility_of_the_same_numbers(fn):
+    weights, labels = jnp.array([0.5, 0.3, 0.1, 0.1]), jnp.array([0, 1, 1, 3])
+    value = fn(labels, weights, ALL)
+    assert value.dtype == jnp.float32
+    same = fn(labels.astype(jnp.float32), weights, ALL)
+    np.testing.assert_allclose(value, same, rtol=1e-6)
 
 
 @all_but(*POSITIONAL)
