@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Real
 
 from morl.numerics import length, unit
-from morl.scalarize.present import keep_gaps, keep_present, utility_type
+from morl.scalarize.present import has_weight, keep_gaps, keep_present, utility_type
 
 
 def penalty_boundary(
@@ -55,5 +55,5 @@ def penalty_boundary(
     gap, ray = -keep_gaps(rewards, ideal, kept), unit(weights)
     along = jnp.sum(ray * gap)
     across = length(gap - along * ray)
-    utility = jnp.where(jnp.any(ray > 0), -along - penalty * across, 0)
+    utility = jnp.where(jnp.any(has_weight(ray)), -along - penalty * across, 0)
     return utility.astype(kind)

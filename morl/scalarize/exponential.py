@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_present, keep_shares, utility_type
+from morl.scalarize.present import has_weight, keep_present, keep_shares, utility_type
 
 
 def exponential(
@@ -48,7 +48,7 @@ def exponential(
     kind = utility_type(rewards)
     rewards, weights, _ = keep_present(rewards, weights, present)
     steep = sharpness * weights
-    counted = steep > 0
+    counted = has_weight(steep)
     some = jnp.any(counted)
     # log(e^a - 1) is a + log(1 - e^-a), which overflows for no weight.
     height = jnp.where(counted, sharpness * (weights - rewards), -jnp.inf)

@@ -59,7 +59,7 @@ def hypervolume_scalarization(
     kind = utility_type(rewards)
     rewards, weights, kept = keep_present(rewards, weights, present)
     ray = unit(weights)
-    counted = ray > SMALLEST
+    counted = ~(ray <= SMALLEST)
     gain = jnp.maximum(keep_gaps(rewards, reference, kept), 0)
     box = jnp.where(counted, gain / jnp.where(counted, ray, 1), jnp.inf)
     side = jnp.where(jnp.any(counted), jnp.min(box), 0)

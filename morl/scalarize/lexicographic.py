@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from morl.scalarize.present import keep_present, utility_type, widen
+from morl.scalarize.present import has_weight, keep_present, utility_type, widen
 
 
 def lexicographic(
@@ -62,10 +62,10 @@ def lexicographic(
     """
     kind = utility_type(rewards)
     rewards, weights, kept = keep_present(rewards, weights, present)
-    counted = kept & (weights > 0)
+    counted = kept & has_weight(weights)
     low = jnp.where(counted, widen(floor), 0)
     span = jnp.where(counted, widen(threshold), 1) - low
-    reached = jnp.where(counted, rewards - low, 0) / jnp.where(span > 0, span, 1)
+    reached = jnp.where(counted, rewards - low, 0) / jnp.where(span <= 0, 1, span)
     level = _levels(weights, counted).astype(rewards.dtype)
     each = resolution**level * jnp.clip(reached, 0, 1)
     return jnp.sum(jnp.where(counted, each, 0)).astype(kind)

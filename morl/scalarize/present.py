@@ -16,6 +16,11 @@ def utility_type(rewards: Real[Array, "..."]) -> DTypeLike:
     return kind if jnp.issubdtype(kind, jnp.floating) else jnp.dtype(jnp.float32)
 
 
+def has_weight(weights: Float[Array, " k"]) -> Bool[Array, " k"]:
+    """Entries that are not left out: weights above 0, and NaN, which must be seen."""
+    return ~(weights <= 0)
+
+
 def keep_present(
     rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
@@ -35,11 +40,11 @@ def keep_present(
       present: Mask :math:`m`; None where all are present.
 
     Returns:
-      Rewards (zero where absent), weights (zero where absent,
+      Rewards (zero where absent, NaN where the weight is), weights (zero where absent,
       all zero where nothing that is present has weight) and the mask, the first two in
       float32 at least.
     """
-    rewards, weights = widen(rewards), widen(weights)
+    rewards, weights = _widened(rewards, weights)
     if present is None:
         return rewards, weights, jnp.ones_like(rewards, bool)
     kept = jnp.where(present, weights, 0)
@@ -66,11 +71,11 @@ def keep_shares(
       present: Mask :math:`m`; None where all are present.
 
     Returns:
-      Rewards (zero where absent), shares (zero where absent,
+      Rewards (zero where absent, NaN where the weight is), shares (zero where absent,
       all zero where nothing that is present has weight) and where the shares are above
-      0, the first two in float32 at least.
+      0 or NaN, the first two in float32 at least.
     """
-    rewards, weights = widen(rewards), widen(weights)
+    rewards, weights = _widened(rewards, weights)
     if present is not None:
         rewards, weights = (
             jnp.where(present, rewards, 0),
@@ -82,7 +87,7 @@ def keep_shares(
     weights = weights / jnp.where(peak > 0, peak, 1)
     total = jnp.sum(weights)
     shares = weights / jnp.where(total > 0, total, 1)
-    return rewards, shares, shares > 0
+    return rewards, shares, has_weight(shares)
 
 
 def keep_gaps(
@@ -96,3 +101,14 @@ def keep_gaps(
       kept: Entries that count.
     """
     return jnp.where(kept, rewards - jnp.where(kept, widen(point), 0), 0)
+
+
+def _widened(
+    rewards: Real[Array, " k"], weights: Float[Array, " k"]
+) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+    """Both in float32 at least, and the rewards NaN where the weights are.
+
+    A utility that takes no more than the order of the weights would not see it.
+    """
+    rewards, weights = widen(rewards), widen(weights)
+    return jnp.where(jnp.isnan(weights), jnp.nan, rewards), weights

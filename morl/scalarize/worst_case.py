@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_present, utility_type
+from morl.scalarize.present import has_weight, keep_present, utility_type
 
 
 def worst_case(
@@ -33,6 +33,6 @@ def worst_case(
       2.0
     """
     kept, _, present = keep_present(rewards, weights, present)
-    counted = present & (weights > 0)
+    counted = present & has_weight(weights)
     least = jnp.min(jnp.where(counted, kept, jnp.inf))
     return jnp.where(jnp.any(counted), least, 0).astype(utility_type(rewards))

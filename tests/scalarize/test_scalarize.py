@@ -140,6 +140,17 @@ def test_value_and_gradients_are_finite_at_the_extremes(fn):
 
 
 @every_scalarizer
+def test_a_nan_that_counts_is_seen_in_the_answer(fn):
+    even = jnp.full((5, 4), 0.25)
+    holed = jnp.where(jnp.eye(4, dtype=bool), jnp.nan, 0.25)
+    # A NaN in each place, then in each weight, then in the only weight there is.
+    alone = jnp.array([[jnp.nan, 0, 0, 0]])
+    rewards = jnp.concatenate([holed, even])
+    weights = jnp.concatenate([even[:4], holed, alone])
+    assert jnp.isnan(jax.vmap(fn, (0, 0, None))(rewards, weights, ALL)).all()
+
+
+@every_scalarizer
 def test_absent_entries_may_hold_nan_and_receive_no_gradient(fn):
     weights, present = jnp.array([0.5, 0.3, 0.1, 0.1]), ALL.at[1].set(False)
     holes, filled = jnp.array([[0.4, jnp.nan, 0.6, 0.2], [0.4, 123.0, 0.6, 0.2]])
