@@ -1,15 +1,15 @@
 """How far a front is from a set of points: inverted generational distance, and plus."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.numerics import length
 from morl.pareto.kept import fill_masked, same_objectives
 
 
 def igd(
-    points: Float[Array, "n k"],
-    front: Float[Array, "m k"],
+    points: Real[Array, "n k"],
+    front: Real[Array, "m k"],
     *,
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:
@@ -50,8 +50,8 @@ def igd(
 
 
 def igd_plus(
-    points: Float[Array, "n k"],
-    front: Float[Array, "m k"],
+    points: Real[Array, "n k"],
+    front: Real[Array, "m k"],
     *,
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:

@@ -1,14 +1,14 @@
 """Knee points: where a front gives up much for little. Two ways to measure it."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.numerics import length
 from morl.pareto.kept import fill_masked, same_objectives
 
 
 def knee_distance(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Float[Array, " n"]:
     r"""Signed distance of each point beyond the plane through the extreme points.
 
@@ -54,7 +54,7 @@ def knee_distance(
 
 
 def trade_off(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Float[Array, " n"]:
     r"""Least that must be given up for one unit of gain when a point is left.
 
@@ -96,7 +96,7 @@ def trade_off(
 
 
 def _to_unit_range(
-    points: Float[Array, "n k"], mask: Bool[Array, " n"] | None, *, where: str
+    points: Real[Array, "n k"], mask: Bool[Array, " n"] | None, *, where: str
 ) -> tuple[Float[Array, "n k"], Bool[Array, " n"]]:
     """Points scaled to 0..1 in each objective over the kept ones, and the mask."""
     kind = same_objectives(points, points, where=where)

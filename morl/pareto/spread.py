@@ -1,7 +1,7 @@
 """Whether points follow their weightings, and how evenly they are spread."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.errors import InputError
 from morl.numerics import length, masked_mean
@@ -9,7 +9,7 @@ from morl.pareto.kept import same_objectives
 
 
 def mean_inner_product(
-    points: Float[Array, "n k"],
+    points: Real[Array, "n k"],
     weights: Float[Array, "n k"],
     *,
     mask: Bool[Array, " n"] | None = None,
@@ -54,7 +54,7 @@ def mean_inner_product(
 
 
 def spacing(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Float[Array, ""]:
     r"""Standard deviation of the distances from each point to its nearest other.
 
