@@ -1,4 +1,4 @@
-"""Arithmetic that every room shares: masked statistics, bootstrap, gradient rows."""
+"""Arithmetic that every room shares: masked statistics, norms, bootstrap, rows."""
 
 from morl.numerics.bootstrap import (
     NUM_RESAMPLES,
@@ -8,6 +8,7 @@ from morl.numerics.bootstrap import (
 )
 from morl.numerics.conflict_averse import AverseSolution, conflict_averse
 from morl.numerics.masked import WeightedSum, masked_mean, masked_sum
+from morl.numerics.norms import length, unit
 from morl.numerics.power_equation import PowerSolution, power_equation
 from morl.numerics.rows import combine, cross_gramian, gramian, unbiased_gramian
 from morl.numerics.small_qp import QPSolution, above_qp, least_norm, nonnegative_qp
@@ -25,6 +26,7 @@ __all__ = [
     "gramian",
     "interval",
     "least_norm",
+    "length",
     "masked_mean",
     "masked_sum",
     "nonnegative_qp",
@@ -32,4 +34,5 @@ __all__ = [
     "resample_counts",
     "resampled_means",
     "unbiased_gramian",
+    "unit",
 ]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from morl.errors import InputError
 from morl.pareto.dominance import crowding_distance, non_dominated
@@ -56,7 +56,7 @@ def init_archive(capacity: int, num_objectives: int) -> Archive:
 
 def update_archive(
     archive: Archive,
-    points: Float[Array, "n k"],
+    points: Real[Array, "n k"],
     payload: Int[Array, " n"],
     *,
     mask: Bool[Array, " n"] | None = None,

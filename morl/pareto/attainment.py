@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import moocore
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.errors import InputError
 
 
 def attainment(
-    fronts: Float[Array, "s n k"],
-    goals: Float[Array, "m k"],
+    fronts: Real[Array, "s n k"],
+    goals: Real[Array, "m k"],
     *,
     mask: Bool[Array, "s n"] | None = None,
 ) -> Float[Array, " m"]:

@@ -1,7 +1,7 @@
 """What each point alone adds to the hypervolume, under jit."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.pareto.carry import zeros_beside
 from morl.pareto.hypervolume import expect_few_objectives, extents_above
@@ -9,8 +9,8 @@ from morl.pareto.sweep import Sweep, covers, fits, fold, in_slices, sweep
 
 
 def hypervolume_contributions(
-    points: Float[Array, "n k"],
-    reference: Float[Array, " r"],
+    points: Real[Array, "n k"],
+    reference: Real[Array, " r"],
     *,
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, " n"]:

@@ -1,33 +1,15 @@
 """How far a front is from a set of points: inverted generational distance, and plus."""
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
+from morl.numerics import length
 from morl.pareto.kept import fill_masked, same_objectives
 
 
-def lengths(gaps: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
-    """Euclidean lengths that neither overflow nor have a NaN gradient at 0.
-
-    Args:
-      gaps: Vectors along the last axis.
-
-    Returns:
-      Their lengths; the gradient is 0 where a length is 0.
-    """
-    # The scale cancels, so no gradient need pass through it; squares of 1e30 would
-    # overflow float32 without it.
-    scale = jax.lax.stop_gradient(jnp.max(jnp.abs(gaps), axis=-1))
-    some = scale > 0
-    ratios = gaps / jnp.where(some, scale, 1)[..., None]
-    squares = jnp.sum(ratios**2, axis=-1)
-    return jnp.where(some, scale * jnp.sqrt(jnp.where(some, squares, 1)), 0)
-
-
 def igd(
-    points: Float[Array, "n k"],
-    front: Float[Array, "m k"],
+    points: Real[Array, "n k"],
+    front: Real[Array, "m k"],
     *,
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:
@@ -45,7 +27,8 @@ def igd(
       mask: Points that count; None for all.
 
     Returns:
-      The mean distance, in float32 at least; infinite where no point counts.
+      The mean distance, in float32 at least; infinite where no point counts,
+      NaN where one that counts holds NaN.
 
     Raises:
       InputError: No rows, or different numbers of objectives.
@@ -63,12 +46,12 @@ def igd(
     kind = same_objectives(points, front, where="igd")
     kept, some = fill_masked(points, mask, kind)
     gaps = front.astype(kind)[:, None] - kept[None]
-    return jnp.where(some, jnp.mean(jnp.min(lengths(gaps), axis=1)), jnp.inf)
+    return jnp.where(some, jnp.mean(jnp.min(length(gaps), axis=1)), jnp.inf)
 
 
 def igd_plus(
-    points: Float[Array, "n k"],
-    front: Float[Array, "m k"],
+    points: Real[Array, "n k"],
+    front: Real[Array, "m k"],
     *,
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:
@@ -86,7 +69,8 @@ def igd_plus(
       mask: Points that count; None for all.
 
     Returns:
-      The mean shortfall, in float32 at least; infinite where no point counts.
+      The mean shortfall, in float32 at least; infinite where no point counts,
+      NaN where one that counts holds NaN.
 
     Raises:
       InputError: No rows, or different numbers of objectives.
@@ -104,4 +88,4 @@ def igd_plus(
     kind = same_objectives(points, front, where="igd_plus")
     kept, some = fill_masked(points, mask, kind)
     gaps = jnp.maximum(front.astype(kind)[:, None] - kept[None], 0)
-    return jnp.where(some, jnp.mean(jnp.min(lengths(gaps), axis=1)), jnp.inf)
+    return jnp.where(some, jnp.mean(jnp.min(length(gaps), axis=1)), jnp.inf)

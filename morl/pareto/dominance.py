@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from morl.pareto.carry import zeros_beside
+from morl.pareto.kept import same_objectives
 
 # Points whose ranks are settled together. Smaller blocks cost more steps of the scan,
 # larger ones more rounds within a block; on two cores 32 to 128 are alike.
@@ -12,7 +13,7 @@ BLOCK = 64
 
 
 def non_dominated(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Bool[Array, " n"]:
     """Whether no other point is at least as good everywhere and better somewhere.
 
@@ -37,7 +38,7 @@ def non_dominated(
 
 
 def front_rank(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Int[Array, " n"]:
     r"""Front of each point: 0 for the non-dominated, 1 for those behind them alone.
 
@@ -54,6 +55,9 @@ def front_rank(
     Returns:
       The ranks; equal points share one. Points that do not count get rank ``n``.
 
+    Raises:
+      InputError: No points, or no objectives.
+
     Examples:
       >>> front_rank(jnp.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])).tolist()
       [1, 0, 0]
@@ -62,9 +66,9 @@ def front_rank(
       Deb et al., NSGA-II, 2002, section III A, defines the fronts; its own procedure
       removes them one by one.
     """
-    n = len(points)
+    kind, n = same_objectives(points, points, where="front_rank"), len(points)
     valid = jnp.ones(n, bool) if mask is None else mask
-    points = jnp.where(valid[:, None], points, -jnp.inf)
+    points = jnp.where(valid[:, None], points.astype(kind), -jnp.inf)
     order = jnp.lexsort(tuple(-points.T[::-1]))
     ordered = points[order]
     # Copies would count as ahead of one another: only the first of each is ranked.
@@ -120,7 +124,7 @@ def _longest_chains(
 
 
 def crowding_distance(
-    points: Float[Array, "n k"], rank: Int[Array, " n"]
+    points: Real[Array, "n k"], rank: Int[Array, " n"]
 ) -> Float[Array, " n"]:
     r"""Crowding distance of each point among those of its rank.
 
@@ -137,7 +141,10 @@ def crowding_distance(
       rank: Front of each point.
 
     Returns:
-      The distances; 0 where the rank is ``n`` or more.
+      The distances, in float32 at least; 0 where the rank is ``n`` or more.
+
+    Raises:
+      InputError: No points, or no objectives.
 
     Examples:
       >>> points = jnp.array([[0.0, 4.0], [1.0, 3.0], [4.0, 0.0]])
@@ -147,9 +154,9 @@ def crowding_distance(
     References:
       Deb et al., NSGA-II, 2002, section III B.
     """
-    n = len(points)
-    counted = rank < n
-    points = jnp.where(counted[:, None], points, 0)
+    kind = same_objectives(points, points, where="crowding_distance")
+    counted = rank < len(points)
+    points = jnp.where(counted[:, None], points.astype(kind), 0)
     along = jax.vmap(lambda values: _gaps(values, rank))(points.T)
     return jnp.where(counted, jnp.sum(along, axis=0), 0)
 

@@ -1,14 +1,14 @@
 """The smallest shift that lets a set of points cover a front."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.pareto.kept import fill_masked, same_objectives
 
 
 def epsilon_additive(
-    points: Float[Array, "n k"],
-    front: Float[Array, "m k"],
+    points: Real[Array, "n k"],
+    front: Real[Array, "m k"],
     *,
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.pareto.kept import fill_masked, same_objectives
 from morl.scalarize import linear
@@ -22,7 +22,7 @@ def _best(
 
 
 def expected_utility(
-    points: Float[Array, "n k"],
+    points: Real[Array, "n k"],
     weights: Float[Array, "m k"],
     *,
     utility: Utility = linear,
@@ -65,8 +65,8 @@ def expected_utility(
 
 
 def maximum_utility_loss(
-    points: Float[Array, "n k"],
-    reference_points: Float[Array, "r k"],
+    points: Real[Array, "n k"],
+    reference_points: Real[Array, "r k"],
     weights: Float[Array, "m k"],
     *,
     utility: Utility = linear,

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.errors import InputError
 from morl.pareto.carry import zeros_beside
@@ -22,8 +22,8 @@ MOST_OBJECTIVES = 5
 
 
 def hypervolume(
-    points: Float[Array, "n k"],
-    reference: Float[Array, " r"],
+    points: Real[Array, "n k"],
+    reference: Real[Array, " r"],
     *,
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:
@@ -78,7 +78,7 @@ def hypervolume(
     return jnp.where(broken, jnp.nan, volume(extents))
 
 
-def expect_few_objectives(points: Float[Array, "n k"], *, where: str) -> None:
+def expect_few_objectives(points: Real[Array, "n k"], *, where: str) -> None:
     """Refuses more objectives than an exact volume is computed for.
 
     Args:
@@ -98,8 +98,8 @@ def expect_few_objectives(points: Float[Array, "n k"], *, where: str) -> None:
 
 
 def extents_above(
-    points: Float[Array, "n k"],
-    reference: Float[Array, " r"],
+    points: Real[Array, "n k"],
+    reference: Real[Array, " r"],
     mask: Bool[Array, " n"] | None,
     *,
     where: str,

@@ -1,13 +1,13 @@
 """Sets of points under static shapes: rows that do not count, and what stands there."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, DTypeLike, Float
+from jaxtyping import Array, Bool, DTypeLike, Float, Real
 
 from morl.errors import InputError
 
 
 def same_objectives(
-    first: Float[Array, "n a"], second: Float[Array, "m b"], *, where: str
+    first: Real[Array, "n a"], second: Real[Array, "m b"], *, where: str
 ) -> DTypeLike:
     """The type that both sets are computed in: float32, or float64 if either is.
 
@@ -39,7 +39,7 @@ def same_objectives(
 
 
 def fill_masked(
-    points: Float[Array, "n k"], mask: Bool[Array, " n"] | None, kind: DTypeLike
+    points: Real[Array, "n k"], mask: Bool[Array, " n"] | None, kind: DTypeLike
 ) -> tuple[Float[Array, "n k"], Bool[Array, ""]]:
     """The points, with a copy of the first kept one wherever the mask is False.
 

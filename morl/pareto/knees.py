@@ -1,14 +1,14 @@
 """Knee points: where a front gives up much for little. Two ways to measure it."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.pareto.distances import lengths
+from morl.numerics import length
 from morl.pareto.kept import fill_masked, same_objectives
 
 
 def knee_distance(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Float[Array, " n"]:
     r"""Signed distance of each point beyond the plane through the extreme points.
 
@@ -46,14 +46,15 @@ def knee_distance(
     extremes = scaled[_extremes(scaled)]
     ones = jnp.ones(points.shape[1], scaled.dtype)
     plane = jnp.linalg.pinv(extremes) @ ones
-    size = lengths(plane)
+    size = length(plane)
     # No plane: a single point, or several equal ones, is its own extreme.
-    beyond = jnp.where(size > 0, scaled @ plane - 1, 0) / jnp.where(size > 0, size, 1)
+    none = size == 0
+    beyond = jnp.where(none, 0, scaled @ plane - 1) / jnp.where(none, 1, size)
     return jnp.where(kept, beyond, -jnp.inf)
 
 
 def trade_off(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Float[Array, " n"]:
     r"""Least that must be given up for one unit of gain when a point is left.
 
@@ -88,13 +89,14 @@ def trade_off(
     change = scaled[None] - scaled[:, None]
     gain = jnp.sum(jnp.maximum(change, 0), axis=-1)
     loss = jnp.sum(jnp.maximum(-change, 0), axis=-1)
-    exchange = kept[None] & (gain > 0)
+    # A gain of NaN is kept: it is no point that is gained nothing over.
+    exchange = kept[None] & ~(gain <= 0)
     rate = jnp.where(exchange, loss / jnp.where(exchange, gain, 1), jnp.inf)
     return jnp.where(kept, jnp.min(rate, axis=1), -jnp.inf)
 
 
 def _to_unit_range(
-    points: Float[Array, "n k"], mask: Bool[Array, " n"] | None, *, where: str
+    points: Real[Array, "n k"], mask: Bool[Array, " n"] | None, *, where: str
 ) -> tuple[Float[Array, "n k"], Bool[Array, " n"]]:
     """Points scaled to 0..1 in each objective over the kept ones, and the mask."""
     kind = same_objectives(points, points, where=where)

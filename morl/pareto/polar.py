@@ -4,7 +4,7 @@ from math import gamma, pi
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.pareto.dominance import non_dominated
 from morl.pareto.hypervolume import extents_above
@@ -13,8 +13,8 @@ from morl.pareto.sweep import GRID_CELLS
 
 
 def polar_hypervolume(
-    points: Float[Array, "n k"],
-    reference: Float[Array, " r"],
+    points: Real[Array, "n k"],
+    reference: Real[Array, " r"],
     directions: Float[Array, "m j"],
     *,
     mask: Bool[Array, " n"] | None = None,

@@ -2,17 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.errors import InputError
 from morl.pareto.kept import fill_masked, same_objectives
 
 
 def r2(
-    points: Float[Array, "n k"],
+    points: Real[Array, "n k"],
     directions: Float[Array, "m k"],
     *,
-    ideal: Float[Array, " k"],
+    ideal: Real[Array, " k"],
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:
     r"""Mean over directions of the least weighted Chebyshev shortfall from the ideal.
@@ -56,9 +56,9 @@ def r2(
 
 
 def r2_exact(
-    points: Float[Array, "n 2"],
+    points: Real[Array, "n 2"],
     *,
-    ideal: Float[Array, " 2"],
+    ideal: Real[Array, " 2"],
     mask: Bool[Array, " n"] | None = None,
 ) -> Float[Array, ""]:
     r"""R2 of two objectives under the uniform distribution of weightings, exactly.

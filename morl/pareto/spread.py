@@ -1,16 +1,15 @@
 """Whether points follow their weightings, and how evenly they are spread."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from morl.errors import InputError
-from morl.numerics import masked_mean
-from morl.pareto.distances import lengths
+from morl.numerics import length, masked_mean
 from morl.pareto.kept import same_objectives
 
 
 def mean_inner_product(
-    points: Float[Array, "n k"],
+    points: Real[Array, "n k"],
     weights: Float[Array, "n k"],
     *,
     mask: Bool[Array, " n"] | None = None,
@@ -55,7 +54,7 @@ def mean_inner_product(
 
 
 def spacing(
-    points: Float[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
+    points: Real[Array, "n k"], *, mask: Bool[Array, " n"] | None = None
 ) -> Float[Array, ""]:
     r"""Standard deviation of the distances from each point to its nearest other.
 
@@ -97,4 +96,4 @@ def spacing(
     nearest = jnp.where(paired, nearest, 0)
     deviation = jnp.where(paired, nearest - masked_mean(nearest, paired), 0)
     freedom = jnp.maximum(jnp.sum(paired, dtype=kind) - 1, 1)
-    return lengths(deviation) / jnp.sqrt(freedom)
+    return length(deviation) / jnp.sqrt(freedom)

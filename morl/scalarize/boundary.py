@@ -1,14 +1,14 @@
 """Penalty boundary intersection: along a ray from the ideal point, and off it."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.norm import length, unit
-from morl.scalarize.present import keep_gaps, keep_present
+from morl.numerics import length, unit
+from morl.scalarize.present import has_weight, keep_gaps, keep_present, utility_type
 
 
 def penalty_boundary(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     ideal: Float[Array, " k"],
@@ -39,7 +39,7 @@ def penalty_boundary(
         is 0 where none has weight.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([0.0, 1.0]), jnp.array([0.6, 0.8])
@@ -50,10 +50,10 @@ def penalty_boundary(
       Zhang and Li, MOEA/D, IEEE Transactions on Evolutionary Computation 11, 2007,
       Section II-C.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, weights, kept = keep_present(rewards, weights, present)
     gap, ray = -keep_gaps(rewards, ideal, kept), unit(weights)
     along = jnp.sum(ray * gap)
     across = length(gap - along * ray)
-    utility = jnp.where(jnp.any(ray > 0), -along - penalty * across, 0)
+    utility = jnp.where(jnp.any(has_weight(ray)), -along - penalty * across, 0)
     return utility.astype(kind)

@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_gaps, keep_present
+from morl.scalarize.present import keep_gaps, keep_present, utility_type
 
 
 def chebyshev(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     ideal: Float[Array, " k"],
@@ -30,7 +30,7 @@ def chebyshev(
         utility is 0 where there is none.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([0.2, 0.9]), jnp.array([0.5, 0.5])
@@ -42,11 +42,11 @@ def chebyshev(
       Objective Programming, Mathematical Programming 26, 1983.
     """
     shortfall, kept = _shortfalls(rewards, weights, ideal, present)
-    return (-_peak(shortfall, kept)).astype(rewards.dtype)
+    return (-_peak(shortfall, kept)).astype(utility_type(rewards))
 
 
 def augmented_chebyshev(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     ideal: Float[Array, " k"],
@@ -74,7 +74,7 @@ def augmented_chebyshev(
         utility is 0 where there is none.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([0.2, 0.9]), jnp.array([0.5, 0.5])
@@ -88,11 +88,11 @@ def augmented_chebyshev(
     """
     shortfall, kept = _shortfalls(rewards, weights, ideal, present)
     utility = -_peak(shortfall, kept) - rho * jnp.sum(shortfall)
-    return utility.astype(rewards.dtype)
+    return utility.astype(utility_type(rewards))
 
 
 def smooth_chebyshev(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     ideal: Float[Array, " k"],
@@ -115,7 +115,7 @@ def smooth_chebyshev(
         utility is 0 where there is none.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.zeros(2), jnp.full(2, 0.5)
@@ -133,11 +133,11 @@ def smooth_chebyshev(
     gap = jnp.where(kept, shortfall - peak, 0)
     spread = jax.nn.logsumexp(gap / temperature, where=kept)
     spread = jnp.where(jnp.any(kept), spread, 0)
-    return (-peak - temperature * spread).astype(rewards.dtype)
+    return (-peak - temperature * spread).astype(utility_type(rewards))
 
 
 def _shortfalls(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     ideal: Float[Array, " k"],
     present: Bool[Array, " k"] | None,

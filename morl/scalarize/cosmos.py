@@ -1,14 +1,14 @@
 """COSMOS: a weighted sum that is drawn towards the direction of its weights."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.norm import unit
-from morl.scalarize.present import keep_gaps, keep_present
+from morl.numerics import unit
+from morl.scalarize.present import keep_gaps, keep_present, utility_type
 
 
 def cosmos(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     reference: Float[Array, " k"],
@@ -40,7 +40,7 @@ def cosmos(
         utility is 0 where there is none. The cosine with no gain at all is 0.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([3.0, 4.0]), jnp.array([0.5, 0.5])
@@ -51,7 +51,7 @@ def cosmos(
       Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective
       Learning (arXiv:2103.13392), 2021, Equation 5.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, weights, kept = keep_present(rewards, weights, present)
     gain = keep_gaps(rewards, reference, kept)
     cosine = jnp.sum(unit(weights) * unit(gain))

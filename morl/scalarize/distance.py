@@ -1,14 +1,14 @@
 """Weighted distance to the ideal point, in any Lp norm."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.norm import length
-from morl.scalarize.present import keep_gaps, keep_present
+from morl.numerics import length
+from morl.scalarize.present import keep_gaps, keep_present, utility_type
 
 
 def lp_distance(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     ideal: Float[Array, " k"],
@@ -36,7 +36,7 @@ def lp_distance(
         utility is 0 where there is none.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([0.4, 0.2]), jnp.array([0.5, 0.5])
@@ -48,7 +48,7 @@ def lp_distance(
       Marler and Arora, Survey of Multi-Objective Optimization Methods for Engineering,
       Structural and Multidisciplinary Optimization 26, 2004, Section 3.1.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, weights, kept = keep_present(rewards, weights, present)
     short = jnp.maximum(-keep_gaps(rewards, ideal, kept), 0)
     return -length(weights * short, p).astype(kind)

@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_present, keep_shares
+from morl.scalarize.present import has_weight, keep_present, keep_shares, utility_type
 
 
 def exponential(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     sharpness: Float[Array, ""] | float = 1.0,
@@ -34,7 +34,7 @@ def exponential(
         utility is 0 where none has weight.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([0.0, 1.0]), jnp.array([0.5, 0.5])
@@ -45,10 +45,10 @@ def exponential(
       Athan and Papalambros, A Note on Weighted Criteria Methods for Compromise
       Solutions in Multi-Objective Optimization, Engineering Optimization 27, 1996.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, weights, _ = keep_present(rewards, weights, present)
     steep = sharpness * weights
-    counted = steep > 0
+    counted = has_weight(steep)
     some = jnp.any(counted)
     # log(e^a - 1) is a + log(1 - e^-a), which overflows for no weight.
     height = jnp.where(counted, sharpness * (weights - rewards), -jnp.inf)
@@ -60,7 +60,7 @@ def exponential(
 
 
 def log_sum_exp(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     temperature: Float[Array, ""] | float = -1.0,
@@ -87,7 +87,7 @@ def log_sum_exp(
       present: Entries that count; the utility is 0 where none has weight.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([0.0, 1.0]), jnp.array([0.5, 0.5])
@@ -98,7 +98,7 @@ def log_sum_exp(
       Howard and Matheson, Risk-Sensitive Markov Decision Processes, Management Science
       18, 1972.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, shares, counted = keep_shares(rewards, weights, present)
     sign = jnp.sign(jnp.asarray(temperature, rewards.dtype))
     signed = jnp.where(counted, sign * rewards, -jnp.inf)

@@ -1,17 +1,17 @@
 """The scalarization whose mean over directions is the hypervolume."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.norm import unit
-from morl.scalarize.present import keep_gaps, keep_present
+from morl.numerics import unit
+from morl.scalarize.present import keep_gaps, keep_present, utility_type
 
 # The square of a smaller direction would underflow in the gradient of a quotient.
 SMALLEST = 1e-18
 
 
 def hypervolume_scalarization(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     reference: Float[Array, " k"],
@@ -44,8 +44,8 @@ def hypervolume_scalarization(
         none has weight.
 
     Returns:
-      The utility, in the dtype of ``rewards``; at most half of the largest float32 or
-      float64, where the power would overflow.
+      The utility, in the dtype of ``rewards``, float32 for integers; at most half of
+      the largest float32 or float64, where the power would overflow.
 
     Examples:
       >>> r, w = jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])
@@ -56,10 +56,10 @@ def hypervolume_scalarization(
       Zhang and Golovin, Random Hypervolume Scalarizations for Provable Multi-Objective
       Black Box Optimization (arXiv:2006.04655), 2020, Lemma 5.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, weights, kept = keep_present(rewards, weights, present)
     ray = unit(weights)
-    counted = ray > SMALLEST
+    counted = ~(ray <= SMALLEST)
     gain = jnp.maximum(keep_gaps(rewards, reference, kept), 0)
     box = jnp.where(counted, gain / jnp.where(counted, ray, 1), jnp.inf)
     side = jnp.where(jnp.any(counted), jnp.min(box), 0)

@@ -1,13 +1,13 @@
 """Thresholded lexicographic order: as a utility, and exactly as ranks."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
-from morl.scalarize.present import keep_present, widen
+from morl.scalarize.present import has_weight, keep_present, utility_type, widen
 
 
 def lexicographic(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     threshold: Float[Array, " k"],
@@ -43,8 +43,8 @@ def lexicographic(
       present: Entries that count; the utility is 0 where none has weight.
 
     Returns:
-      The utility, in the dtype of ``rewards``, at least 0 and below
-      :math:`1 / (1 - \epsilon)`.
+      The utility, in the dtype of ``rewards``, float32 for integers; at least 0 and
+      below :math:`1 / (1 - \epsilon)`.
 
     Examples:
       >>> low, good, w = jnp.zeros(2), jnp.array([1, 0.5]), jnp.array([0.4, 0.6])
@@ -60,19 +60,19 @@ def lexicographic(
       Vamplew et al., Empirical Evaluation Methods for Multiobjective Reinforcement
       Learning Algorithms, Machine Learning 84, 2011.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, weights, kept = keep_present(rewards, weights, present)
-    counted = kept & (weights > 0)
+    counted = kept & has_weight(weights)
     low = jnp.where(counted, widen(floor), 0)
     span = jnp.where(counted, widen(threshold), 1) - low
-    reached = jnp.where(counted, rewards - low, 0) / jnp.where(span > 0, span, 1)
+    reached = jnp.where(counted, rewards - low, 0) / jnp.where(span <= 0, 1, span)
     level = _levels(weights, counted).astype(rewards.dtype)
     each = resolution**level * jnp.clip(reached, 0, 1)
     return jnp.sum(jnp.where(counted, each, 0)).astype(kind)
 
 
 def lexicographic_rank(
-    rewards: Float[Array, "n k"],
+    rewards: Real[Array, "n k"],
     weights: Float[Array, " k"],
     *,
     threshold: Float[Array, " k"],
@@ -102,7 +102,8 @@ def lexicographic_rank(
     counted = weights > 0
     if present is not None:
         counted = counted & present
-    capped = jnp.minimum(rewards, threshold.astype(rewards.dtype)[None, :])
+    kind = utility_type(rewards)
+    capped = jnp.minimum(rewards.astype(kind), threshold.astype(kind)[None, :])
     # What does not count is equal for all points. lexsort reads its last key first.
     capped = jnp.where(counted[None, :], capped, 0)
     keys = jnp.argsort(_levels(weights, counted), descending=True)

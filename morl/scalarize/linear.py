@@ -1,13 +1,13 @@
 """The weighted sum of rewards."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_present
+from morl.scalarize.present import keep_present, utility_type
 
 
 def linear(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     present: Bool[Array, " k"] | None = None,
@@ -27,11 +27,11 @@ def linear(
         utility is 0 where there is none.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> print(linear(jnp.array([1.0, 2.0]), jnp.array([0.5, 0.25])))
       1.0
     """
     kept, weights, _ = keep_present(rewards, weights, present)
-    return jnp.sum(weights * kept).astype(rewards.dtype)
+    return jnp.sum(weights * kept).astype(utility_type(rewards))

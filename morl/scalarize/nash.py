@@ -1,13 +1,13 @@
 """The Nash product: the weighted geometric mean of gains."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_gaps, keep_shares
+from morl.scalarize.present import keep_gaps, keep_shares, utility_type
 
 
 def nash_product(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     disagreement: Float[Array, " k"],
@@ -35,7 +35,7 @@ def nash_product(
       present: Entries that count; the utility is 0 where none has weight.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([4.0, 9.0]), jnp.array([0.5, 0.5])
@@ -47,7 +47,7 @@ def nash_product(
       Solutions and Replications of 2-Person Bargaining, International Journal of Game
       Theory 6, 1977.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, shares, counted = keep_shares(rewards, weights, present)
     gain = keep_gaps(rewards, disagreement, counted)
     worst = jnp.min(jnp.where(counted, gain, jnp.inf))

@@ -1,13 +1,13 @@
 """Ordered weighted averages: weights belong to ranks, not to objectives."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
-from morl.scalarize.present import widen
+from morl.scalarize.present import utility_type, widen
 
 
 def owa(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     present: Bool[Array, " k"] | None = None,
@@ -31,7 +31,7 @@ def owa(
       present: Entries that count; the utility is 0 where there is none.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([3.0, 1.0, 2.0]), jnp.array([0.5, 0.25, 0.25])
@@ -42,7 +42,7 @@ def owa(
       Yager, On Ordered Weighted Averaging Aggregation Operators in Multicriteria
       Decisionmaking, IEEE Transactions on Systems, Man and Cybernetics 18, 1988.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, weights = widen(rewards), widen(weights)
     kept = jnp.ones_like(rewards, bool) if present is None else present
     rewards = jnp.where(kept, rewards, 0)
@@ -56,7 +56,7 @@ def owa(
 
 
 def generalized_gini(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     present: Bool[Array, " k"] | None = None,
@@ -78,7 +78,7 @@ def generalized_gini(
         none.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([3.0, 1.0, 2.0]), jnp.array([0.25, 0.25, 0.5])

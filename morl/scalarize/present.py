@@ -2,16 +2,27 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, DTypeLike, Float, Real
 
 
-def widen(values: Float[Array, " k"]) -> Float[Array, " k"]:
+def widen(values: Real[Array, " k"]) -> Float[Array, " k"]:
     """``values`` in float32 at least: bfloat16 cannot carry a sum of rewards."""
     return values if values.dtype == jnp.float64 else values.astype(jnp.float32)
 
 
+def utility_type(rewards: Real[Array, "..."]) -> DTypeLike:
+    """The type of a utility: that of the rewards, float32 where they are integers."""
+    kind = jnp.result_type(rewards)
+    return kind if jnp.issubdtype(kind, jnp.floating) else jnp.dtype(jnp.float32)
+
+
+def has_weight(weights: Float[Array, " k"]) -> Bool[Array, " k"]:
+    """Entries that are not left out: weights above 0, and NaN, which must be seen."""
+    return ~(weights <= 0)
+
+
 def keep_present(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     present: Bool[Array, " k"] | None,
 ) -> tuple[Float[Array, " k"], Float[Array, " k"], Bool[Array, " k"]]:
@@ -29,10 +40,11 @@ def keep_present(
       present: Mask :math:`m`; None where all are present.
 
     Returns:
-      Rewards (zero where absent), weights (zero where absent, all zero where nothing
-      that is present has weight) and the mask, the first two in float32 at least.
+      Rewards (zero where absent, NaN where the weight is), weights (zero where absent,
+      all zero where nothing that is present has weight) and the mask, the first two in
+      float32 at least.
     """
-    rewards, weights = widen(rewards), widen(weights)
+    rewards, weights = _widened(rewards, weights)
     if present is None:
         return rewards, weights, jnp.ones_like(rewards, bool)
     kept = jnp.where(present, weights, 0)
@@ -43,7 +55,7 @@ def keep_present(
 
 
 def keep_shares(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     present: Bool[Array, " k"] | None,
 ) -> tuple[Float[Array, " k"], Float[Array, " k"], Bool[Array, " k"]]:
@@ -59,11 +71,11 @@ def keep_shares(
       present: Mask :math:`m`; None where all are present.
 
     Returns:
-      Rewards (zero where absent), shares (zero where absent, all zero where nothing
-      that is present has weight) and where the shares are above 0, the first two in
-      float32 at least.
+      Rewards (zero where absent, NaN where the weight is), shares (zero where absent,
+      all zero where nothing that is present has weight) and where the shares are above
+      0 or NaN, the first two in float32 at least.
     """
-    rewards, weights = widen(rewards), widen(weights)
+    rewards, weights = _widened(rewards, weights)
     if present is not None:
         rewards, weights = (
             jnp.where(present, rewards, 0),
@@ -75,7 +87,7 @@ def keep_shares(
     weights = weights / jnp.where(peak > 0, peak, 1)
     total = jnp.sum(weights)
     shares = weights / jnp.where(total > 0, total, 1)
-    return rewards, shares, shares > 0
+    return rewards, shares, has_weight(shares)
 
 
 def keep_gaps(
@@ -89,3 +101,14 @@ def keep_gaps(
       kept: Entries that count.
     """
     return jnp.where(kept, rewards - jnp.where(kept, widen(point), 0), 0)
+
+
+def _widened(
+    rewards: Real[Array, " k"], weights: Float[Array, " k"]
+) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+    """Both in float32 at least, and the rewards NaN where the weights are.
+
+    A utility that takes no more than the order of the weights would not see it.
+    """
+    rewards, weights = widen(rewards), widen(weights)
+    return jnp.where(jnp.isnan(weights), jnp.nan, rewards), weights

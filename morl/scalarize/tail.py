@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_shares
+from morl.scalarize.present import keep_shares, utility_type
 
 
 def cvar(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     alpha: Float[Array, ""] | float = 0.5,
@@ -32,7 +32,7 @@ def cvar(
       present: Entries that count; the utility is 0 where none has weight.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> r, w = jnp.array([3.0, 1.0, 2.0]), jnp.array([0.5, 0.25, 0.25])
@@ -43,7 +43,7 @@ def cvar(
       Rockafellar and Uryasev, Conditional Value-at-Risk for General Loss Distributions,
       Journal of Banking and Finance 26, 2002, of the lower tail.
     """
-    kind = rewards.dtype
+    kind = utility_type(rewards)
     rewards, shares, _ = keep_shares(rewards, weights, present)
     column, row = rewards[:, None], rewards[None, :]
     equal = row == column

@@ -1,13 +1,13 @@
 """The smallest reward."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
-from morl.scalarize.present import keep_present
+from morl.scalarize.present import has_weight, keep_present, utility_type
 
 
 def worst_case(
-    rewards: Float[Array, " k"],
+    rewards: Real[Array, " k"],
     weights: Float[Array, " k"],
     *,
     present: Bool[Array, " k"] | None = None,
@@ -26,13 +26,13 @@ def worst_case(
       present: Entries that count; the utility is 0 where none with weight does.
 
     Returns:
-      The utility, in the dtype of ``rewards``.
+      The utility, in the dtype of ``rewards``, float32 for integers.
 
     Examples:
       >>> print(worst_case(jnp.array([3.0, 1.0, 2.0]), jnp.array([0.5, 0.0, 0.5])))
       2.0
     """
     kept, _, present = keep_present(rewards, weights, present)
-    counted = present & (weights > 0)
+    counted = present & has_weight(weights)
     least = jnp.min(jnp.where(counted, kept, jnp.inf))
-    return jnp.where(jnp.any(counted), least, 0).astype(rewards.dtype)
+    return jnp.where(jnp.any(counted), least, 0).astype(utility_type(rewards))

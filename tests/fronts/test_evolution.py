@@ -278,6 +278,8 @@ def test_bad_settings_are_named(key):
     unit = Box(np.zeros(2), np.ones(2))
     with pytest.raises(InputError, match="box: lower has shape"):
         run(box=Box(np.zeros(2), np.ones(3)))
+    with pytest.raises(InputError, match="box: found int64 ends, expected floats"):
+        run(box=Box(np.zeros(2, int), np.ones(2, int)))
     with pytest.raises(InputError, match="finite ends in order"):
         run(box=Box(np.ones(2), np.zeros(2)))
     with pytest.raises(InputError, match="finite ends in order"):

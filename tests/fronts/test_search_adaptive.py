@@ -93,3 +93,11 @@ def test_what_does_not_span_the_simplex_is_refused():
         next_weights(np.eye(2), np.eye(3))
     with pytest.raises(InputError, match="NaN"):
         next_weights(np.eye(2), np.full((2, 2), np.nan))
+
+
+def test_fewer_solves_than_starts_are_refused_before_the_first():
+    def solve(_):
+        raise AssertionError
+
+    with pytest.raises(InputError, match="num_solves: found 1 for 2 starts"):
+        adaptive_weights(solve, np.eye(2), num_solves=1)

@@ -95,6 +95,22 @@ def test_the_trace_is_the_hypervolume_and_the_best_set_is_returned():
     np.testing.assert_array_equal(found.rewards, jax.vmap(linear_front)(found.designs))
 
 
+def test_the_designs_after_the_last_step_count():
+    starts = jnp.array([[0.2], [0.3]])
+    climb = lambda num_steps: hypervolume_ascent(
+        lambda x: jnp.stack([x[0], 1 - x[0]]),
+        starts,
+        reference=jnp.zeros(2),
+        optimizer=optax.sgd(0.1),
+        num_steps=num_steps,
+    )
+    none, one = climb(0), climb(1)
+    np.testing.assert_array_equal(none.designs, starts)
+    # The area a (1 - a) + (b - a) (1 - b) has the slopes b - 2a and 1 + a - 2b.
+    np.testing.assert_allclose(one.designs, starts + 0.1 * jnp.array([[-0.1], [0.6]]))
+    assert one.trace.shape == (1,) and none.trace.shape == (0,)
+
+
 def test_designs_stay_in_the_box_and_no_box_bounds_nothing():
     starts = jnp.array([[0.4, 0.5], [0.6, 0.5]])
     slope = lambda x: jnp.stack([x[0], x[1]])

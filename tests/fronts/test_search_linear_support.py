@@ -150,3 +150,5 @@ def test_what_solve_returns_is_checked():
         linear_support(lambda _: np.array([0.0, np.nan]), 2)
     with pytest.raises(InputError, match="found 1, expected at least 2"):
         linear_support(lambda _: np.zeros(1), 1)
+    with pytest.raises(InputError, match="max_solves: found 0, expected at least 1"):
+        linear_support(lambda _: np.zeros(2), 2, max_solves=0)

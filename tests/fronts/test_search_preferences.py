@@ -175,7 +175,7 @@ def test_float64_stays_float64():
         assert {leaf.dtype for leaf in found} == {jnp.dtype("float64")}
 
 
-def test_shapes_that_do_not_match_are_refused():
+def test_shapes_and_preferences_without_a_ray_are_refused():
     problem = vlmop2()
     run = lambda fn, others, ideal: fn(
         problem.rewards,
@@ -188,6 +188,9 @@ def test_shapes_that_do_not_match_are_refused():
     multitask = partial(pareto_multitask, num_initial=0)
     with pytest.raises(InputError, match=r"prefs: found shape \(3, 2\)"):
         run(exact_search, jnp.ones((3, 2)), IDEAL)
+    for bad in (0.0, -1.0, jnp.nan, jnp.inf):
+        with pytest.raises(InputError, match="expected finite numbers above 0"):
+            run(exact_search, jnp.ones((4, 2)).at[2, 1].set(bad), IDEAL)
     with pytest.raises(InputError, match=r"ideal: found shape \(3,\)"):
         run(exact_search, jnp.ones((4, 2)), jnp.zeros(3))
     with pytest.raises(InputError, match=r"directions: found shape \(4, 3\)"):

@@ -1,9 +1,11 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from morl.numerics import (
     interval,
+    length,
     masked_mean,
     masked_sum,
     resample_counts,
@@ -27,6 +29,13 @@ def test_weights_count_as_repetitions():
     values = jnp.array([1.0, 4.0])
     got = masked_sum(values, jnp.ones(2, bool), jnp.array([3.0, 1.0]))
     assert got.mean == np.mean([1, 1, 1, 4])
+
+
+def test_lengths_see_what_is_not_finite_and_do_not_overflow():
+    rows = [[jnp.inf, 1, 0], [-jnp.inf, jnp.nan, 0], [0, 0, 0], [3e30, 4e30, 0]]
+    fn = jax.jit(jax.vmap(lambda order: length(jnp.array(rows), order)))
+    expected = [[np.inf, np.nan, 0, 7e30], [np.inf, np.nan, 0, 5e30]]
+    np.testing.assert_allclose(fn(jnp.array([1.0, 2.0])), expected, rtol=1e-6)
 
 
 def test_every_resample_draws_as_many_units_as_there_are():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
+from morl import pareto
 from morl.errors import InputError
 from morl.pareto.distances import igd, igd_plus
 from morl.pareto.epsilon import epsilon_additive
@@ -112,6 +113,26 @@ def test_masked_points_may_hold_nan_and_drop_out(name):
     assert (slope[1] == 0).all()
 
 
+@every_indicator
+def test_a_nan_that_counts_is_seen_in_the_answer(name):
+    for place in np.argwhere(PART[:, None] & np.ones((1, 2), bool)):
+        holed = POINTS.copy()
+        holed[tuple(place)] = np.nan
+        assert np.isnan(measure_both(name, holed)[0])
+        assert np.isnan(measure_both(name, holed, PART)[0])
+    aimed = name not in {"expected_utility", "mean_inner_product", "spacing"}
+    assert np.isnan(measure_both(name, POINTS, scale=np.nan)[0]) == aimed
+
+
+@pytest.mark.parametrize("name", ["igd", "igd_plus"])
+def test_a_point_at_minus_infinity_is_infinitely_far_and_the_others_count(name):
+    fallen = POINTS.copy()
+    fallen[1, 0] = -np.inf
+    value, _ = measure_both(name, fallen)
+    assert value == pytest.approx(measure_both(name, POINTS, PART)[0], rel=1e-6)
+    assert measure_both(name, np.full((4, 2), -np.inf))[0] == np.inf
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_a_mask_is_the_same_as_fewer_points(name):
     value, slope = measure_both(name, POINTS, PART)
@@ -140,6 +161,55 @@ def test_narrow_types_are_widened_once_and_promoted_nowhere_by_accident(name, ki
         points = jax.ShapeDtypeStruct((4, 2), jnp.dtype(kind))
         mask = jax.ShapeDtypeStruct((4,), jnp.dtype(bool))
         assert jax.eval_shape(INDICATORS[name], points, mask).dtype == jnp.float32
+
+
+def everything(points, ends):
+    """What each function of the room says of four points of two objectives."""
+    ranks = pareto.front_rank(points)
+    rays = jnp.asarray(pareto.sobol_sphere(2, 16), jnp.float32)
+    archive = pareto.update_archive(pareto.init_archive(3, 2), points, jnp.arange(4))
+    return {
+        **{name: fn(points) for name, fn in INDICATORS.items()},
+        "ideal": (
+            r2(points, to(WEIGHTS, rays), ideal=ends[1]),
+            exact(points, ideal=ends[1]),
+        ),
+        "front": [fn(points, ends) for fn in (igd, igd_plus, epsilon_additive)],
+        "volume": pareto.hypervolume(points, ends[0]),
+        "contributions": pareto.hypervolume_contributions(points, ends[0]),
+        "polar": pareto.polar_hypervolume(points, ends[0], rays),
+        "kept": pareto.non_dominated(points),
+        "ranks": ranks,
+        "crowding": pareto.crowding_distance(points, ranks),
+        "knees": (pareto.knee_distance(points), pareto.trade_off(points)),
+        "archive": archive,
+        "attainment": pareto.attainment(points[None], ends),
+    }
+
+
+def test_integer_points_are_measured_as_the_same_numbers():
+    points, ends = (
+        jnp.array([[0, 9], [5, 6], [7, 1], [1, 1]]),
+        jnp.array([[-1, 0], [9, 9]]),
+    )
+    fn = jax.jit(everything)
+    found, expected = fn(points, ends), fn(single(points), single(ends))
+    for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    np.testing.assert_array_equal(found["crowding"], [np.inf, 2, np.inf, np.inf])
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        pareto.front_rank,
+        lambda points: pareto.crowding_distance(points, jnp.zeros(0, int)),
+    ],
+)
+def test_no_points_have_no_ranks_and_no_distances(fn):
+    with pytest.raises(InputError, match="found 0 and 0 rows, expected at least one"):
+        fn(jnp.zeros((0, 2)))
 
 
 @every_indicator

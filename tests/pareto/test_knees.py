@@ -85,3 +85,10 @@ def test_points_that_are_all_equal_have_no_knee(points):
 def test_a_dominated_point_has_no_trade_off_and_a_dominating_one_no_end_of_it():
     points = jnp.array([[2.0, 2.0], [1.0, 1.0], [0.0, 1.5]])
     assert trade_off_of(points).tolist() == [math.inf, 0, 0]
+
+
+@pytest.mark.parametrize("measure", [distance_of, trade_off_of])
+def test_a_nan_that_counts_is_seen_in_every_answer(measure):
+    # Its objective has no range, so that no point has a place in it.
+    points = jnp.array([[0.0, 4.0], [3.0, jnp.nan], [4.0, 0.0]])
+    assert jnp.isnan(measure(points)).all()

@@ -261,6 +261,16 @@ def test_lexicographic_rank_is_the_order_of_capped_tuples():
     np.testing.assert_array_equal(ranks, expected)
 
 
+def test_integers_are_ranked_up_to_a_threshold_between_them():
+    # Cut down to whole numbers, the threshold of 1/2 would hold 0 and 1 equal.
+    ranks = scalarize.lexicographic_rank(
+        jnp.array([[0, 9], [1, 0], [3, 0]]),
+        jnp.array([0.6, 0.4]),
+        threshold=jnp.array([0.5, jnp.inf]),
+    )
+    assert ranks.tolist() == [1, 0, 0]
+
+
 def test_lexicographic_rank_leaves_out_what_is_absent_or_has_no_priority():
     points = array([[0.0, jnp.nan, 1.0], [9.0, jnp.nan, 0.0]])
     ranks = scalarize.lexicographic_rank(

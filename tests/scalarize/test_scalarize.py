@@ -11,13 +11,14 @@ import pytest
 from jax.test_util import check_grads
 
 from morl import scalarize
+from morl.scalarize.present import utility_type
 
 IDEAL = 1.5
 FLOOR = -0.5
 
 
 def at(value, rewards):
-    return jnp.full_like(rewards, value)
+    return jnp.full_like(rewards, value, utility_type(rewards))
 
 
 def plain(fn):
@@ -139,6 +140,17 @@ def test_value_and_gradients_are_finite_at_the_extremes(fn):
 
 
 @every_scalarizer
+def test_a_nan_that_counts_is_seen_in_the_answer(fn):
+    even = jnp.full((5, 4), 0.25)
+    holed = jnp.where(jnp.eye(4, dtype=bool), jnp.nan, 0.25)
+    # A NaN in each place, then in each weight, then in the only weight there is.
+    alone = jnp.array([[jnp.nan, 0, 0, 0]])
+    rewards = jnp.concatenate([holed, even])
+    weights = jnp.concatenate([even[:4], holed, alone])
+    assert jnp.isnan(jax.vmap(fn, (0, 0, None))(rewards, weights, ALL)).all()
+
+
+@every_scalarizer
 def test_absent_entries_may_hold_nan_and_receive_no_gradient(fn):
     weights, present = jnp.array([0.5, 0.3, 0.1, 0.1]), ALL.at[1].set(False)
     holes, filled = jnp.array([[0.4, jnp.nan, 0.6, 0.2], [0.4, 123.0, 0.6, 0.2]])
@@ -147,6 +159,15 @@ def test_absent_entries_may_hold_nan_and_receive_no_gradient(fn):
     assert jnp.isfinite(slope).all()
     assert jnp.isfinite(weight_slope).all()
     assert slope[1] == 0
+
+
+@every_scalarizer
+def test_integer_rewards_have_the_utility_of_the_same_numbers(fn):
+    weights, labels = jnp.array([0.5, 0.3, 0.1, 0.1]), jnp.array([0, 1, 1, 3])
+    value = fn(labels, weights, ALL)
+    assert value.dtype == jnp.float32
+    same = fn(labels.astype(jnp.float32), weights, ALL)
+    np.testing.assert_allclose(value, same, rtol=1e-6)
 
 
 @all_but(*POSITIONAL)

@@ -97,13 +97,19 @@ def adaptive_weights(
       What was tried; fewer than ``num_solves`` where nothing is left open.
 
     Raises:
-      InputError: As in :func:`next_weights`.
+      InputError: No starts, fewer solves than starts, or as in :func:`next_weights`.
 
     Examples:
       >>> arc = lambda w: w / np.linalg.norm(w)
       >>> adaptive_weights(arc, np.eye(2), num_solves=3).weights.tolist()
       [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
     """
+    if not 0 < len(starts) <= num_solves:
+        raise InputError(
+            f"found {num_solves} for {len(starts)} starts, expected starts and at "
+            "least as many solves",
+            where="num_solves",
+        )
     weights = starts
     rewards = np.stack([solve(each) for each in starts])
     while len(weights) < num_solves:

@@ -72,7 +72,7 @@ def nsga2(
       rewards: From a design to its rewards, maximised. Compiled once: pass the same
         function again to run again at once.
       key: Randomness; the same key gives the same run.
-      box: Bounds of each variable, finite. Designs have the float type that JAX gives
+      box: Bounds of each variable, finite floats. Designs have the type that JAX gives
         to its lower ends.
       population: Number of designs :math:`n`, even, at least 4.
       generations: Number of generations, at least 1.
@@ -84,7 +84,7 @@ def nsga2(
       The last population, and the rewards of every one before it.
 
     Raises:
-      InputError: The box is no box, or a count is too small or odd.
+      InputError: The box is no box of floats, or a count is too small or odd.
 
     Examples:
       >>> square = lambda x: -jnp.stack([x[0] ** 2, (x[0] - 2) ** 2])
@@ -236,6 +236,8 @@ def _check(box: Box, population: int, generations: int) -> None:
             "of one length",
             where="box",
         )
+    if not jnp.issubdtype(lower.dtype, jnp.floating):
+        raise InputError(f"found {lower.dtype} ends, expected floats", where="box")
     if not any(isinstance(end, Tracer) for end in box):
         width = np.asarray(upper, float) - np.asarray(lower, float)
         if not (np.isfinite(width) & (width >= 0)).all():

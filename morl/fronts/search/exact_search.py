@@ -5,9 +5,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
+from morl.errors import InputError
 from morl.fronts.search.box import Box
 from morl.fronts.search.descent import Slopes, follow
 from morl.fronts.search.found import Found
@@ -16,7 +19,6 @@ from morl.weighting.contract import Signals, Weighting
 from morl.weighting.epo import epo
 
 
-@partial(jax.jit, static_argnames=("rewards", "optimizer", "num_steps", "weighting"))
 def exact_search(
     rewards: Callable[[Float[Array, " d"]], Float[Array, " k"]],
     starts: Float[Array, "n d"],
@@ -56,17 +58,47 @@ def exact_search(
       :math:`\sum_k q_k \log(K q_k)` with :math:`q_k \propto p_k l_k`.
 
     Raises:
-      InputError: Shapes that do not match.
+      InputError: Shapes that do not match, or a preference that is not above 0 and
+        finite, where it is not traced: without a say on every loss there is no ray.
 
     References:
       Mahapatra and Rajan, Multi-Task Learning with User Preferences: Gradient Descent
       with Controlled Ascent in Pareto Optimization, ICML 2020.
     """
-
     k = count_objectives(rewards, starts, box)
     expect_shape("prefs", prefs.shape, (starts.shape[0], k))
     expect_shape("ideal", ideal.shape, (k,))
+    if not isinstance(prefs, Tracer):
+        known = np.asarray(prefs)
+        if not ((known > 0) & np.isfinite(known)).all():
+            raise InputError(
+                f"found {known.tolist()}, expected finite numbers above 0",
+                where="prefs",
+            )
+    return _run(
+        rewards,
+        starts,
+        prefs,
+        ideal=ideal,
+        optimizer=optimizer,
+        num_steps=num_steps,
+        box=box,
+        weighting=weighting,
+    )
 
+
+@partial(jax.jit, static_argnames=("rewards", "optimizer", "num_steps", "weighting"))
+def _run(
+    rewards: Callable[[Float[Array, " d"]], Float[Array, " k"]],
+    starts: Float[Array, "n d"],
+    prefs: Float[Array, "n k"],
+    *,
+    ideal: Float[Array, " k"],
+    optimizer: optax.GradientTransformation,
+    num_steps: int,
+    box: Box | None,
+    weighting: Callable[[Float[Array, " k"]], Weighting],
+) -> Found:
     def search(
         start: Float[Array, " d"], pref: Float[Array, " k"]
     ) -> tuple[Float[Array, " d"], Float[Array, " t"]]:
@@ -84,7 +116,7 @@ def exact_search(
             rewards,
             start,
             choose,
-            init(k),
+            init(pref.size),
             box=box,
             optimizer=optimizer,
             num_steps=num_steps,

@@ -98,8 +98,8 @@ def hypervolume_ascent(
       potential: What is climbed, from points and reference to a number.
 
     Returns:
-      The designs whose hypervolume was largest among those of all steps. The trace is
-      the hypervolume before each step.
+      The designs whose hypervolume was largest, among the first ones and those after
+      each step. The trace is the hypervolume before each step.
 
     Raises:
       InputError: Shapes that do not match.
@@ -142,5 +142,6 @@ def hypervolume_ascent(
     first = inside(starts, box)
     least = jnp.full((), -jnp.inf, jax.eval_shape(evaluate, first).dtype)
     carry = first, optimizer.init(first), first, least
-    (_, _, best, _), trace = jax.lax.scan(step, carry, length=num_steps)
-    return Found(best, evaluate(best), trace)
+    # One turn more, whose move is left out: it measures the designs of the last step.
+    (_, _, best, _), trace = jax.lax.scan(step, carry, length=num_steps + 1)
+    return Found(best, evaluate(best), trace[:-1])

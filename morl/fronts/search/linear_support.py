@@ -52,15 +52,15 @@ def linear_support(
         they are estimates. It is first called for each objective alone.
       num_objectives: K, at least 2.
       epsilon: Utility that need not be found, at least 0.
-      max_solves: Most calls of ``solve``.
+      max_solves: Most calls of ``solve``, at least 1.
 
     Returns:
       The solves, the set, and the bound after each solve. A last bound above
       ``epsilon`` says that ``max_solves`` ran out.
 
     Raises:
-      InputError: Fewer than 2 objectives, or a reward vector of another length or with
-        numbers that are not finite.
+      InputError: Fewer than 2 objectives, no solves, or a reward vector of another
+        length or with numbers that are not finite.
 
     Examples:
       >>> table = np.array([[0.0, 10.0], [4.0, 4.0], [8.0, 5.0], [10.0, 0.0]])
@@ -81,6 +81,8 @@ def linear_support(
         raise InputError(
             f"found {num_objectives}, expected at least 2", where="num_objectives"
         )
+    if max_solves < 1:
+        raise InputError(f"found {max_solves}, expected at least 1", where="max_solves")
     weights, rewards, bounds = [], [], []
     open_gains: dict[bytes, float] = {}
     at, bound = np.eye(num_objectives)[0], np.inf
