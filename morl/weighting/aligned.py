@@ -11,6 +11,7 @@ from morl.weighting.contract import (
     preferences,
     present_gramian,
     present_of,
+    watched,
 )
 from morl.weighting.equal_projection import spectrum
 
@@ -59,4 +60,4 @@ def aligned(prefs: Float[Array, " k"] | None = None) -> Weighting:
         weights = jnp.where(alive, weights, 0)
         return Solution(weights, jnp.zeros((), weights.dtype)), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

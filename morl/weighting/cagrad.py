@@ -13,6 +13,7 @@ from morl.weighting.contract import (
     Weighting,
     preferences,
     present_gramian,
+    watched,
 )
 
 DEFAULT_RADIUS = 0.5
@@ -68,7 +69,7 @@ def cagrad(
         weights = centre + found.move
         return Solution(weights, found.residual), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)
 
 
 def checked_radius(c: float, method: str) -> float:

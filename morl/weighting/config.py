@@ -2,7 +2,14 @@
 
 import jax.numpy as jnp
 
-from morl.weighting.contract import Signals, Solution, State, Weighting
+from morl.weighting.contract import (
+    Signals,
+    Solution,
+    State,
+    Weighting,
+    present_gramian,
+    watched,
+)
 from morl.weighting.equal_projection import equal_projection
 
 
@@ -46,4 +53,4 @@ def config() -> Weighting:
         gap = jnp.where(found.counted, jnp.abs(reach - 1), 0)
         return Solution(omega * scale / norms, jnp.max(gap)), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

@@ -9,6 +9,7 @@ from morl.weighting.contract import (
     State,
     Weighting,
     preferences,
+    watched,
 )
 
 
@@ -36,4 +37,4 @@ def constant(prefs: Float[Array, " k"] | None = None) -> Weighting:
         weights = preferences(prefs, signals)
         return Solution(weights, jnp.zeros((), weights.dtype)), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update))

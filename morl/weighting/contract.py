@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
@@ -36,6 +37,7 @@ class Solution(NamedTuple):
       weights: Weight of each objective; 0 where it is absent.
       residual: Largest violation of the conditions that define the weights, relative
         to the size of what they balance; 0 where the weights are a closed formula.
+        Infinity where there are none: the weights of all that is present are NaN.
     """
 
     weights: Float[Array, " k"]
@@ -52,6 +54,36 @@ class Weighting(NamedTuple):
 
     init: Callable[[int], State]
     update: Callable[[Signals, State], tuple[Solution, State]]
+
+
+def watched(weighting: Weighting, *reads: Callable[[Signals], Array]) -> Weighting:
+    """A weighting that shows what is not finite, and does not carry it on.
+
+    Where an entry that it reads is NaN or infinite, or a weight that it finds, the
+    weights of all present objectives are NaN and the residual is infinity. After such
+    an entry its state is what it was before.
+
+    Args:
+      weighting: What is watched.
+      reads: From the signals to what the weighting reads of them, zero where an
+        objective is absent.
+    """
+
+    def update(signals: Signals, state: State) -> tuple[Solution, State]:
+        solution, later = weighting.update(signals, state)
+        sound = jnp.ones((), bool)
+        for read in reads:
+            sound &= jnp.all(jnp.isfinite(read(signals)))
+        known = sound & jnp.all(jnp.isfinite(solution.weights))
+        unknown = jnp.where(present_of(signals), jnp.nan, 0.0)
+        shown = Solution(
+            jnp.where(known, solution.weights, unknown),
+            jnp.where(known, solution.residual, jnp.inf),
+        )
+        kept = lambda new, old: jnp.where(sound, new, old)
+        return shown, jax.tree.map(kept, later, state)
+
+    return Weighting(weighting.init, update)
 
 
 def required(signal: Float[Array, "..."] | None, name: str, method: str) -> Array:
@@ -82,6 +114,16 @@ def present_gramian(signals: Signals) -> Float[Array, "k k"]:
         return gramian
     both = signals.present[:, None] & signals.present[None, :]
     return jnp.where(both, gramian, 0)
+
+
+def present_losses(signals: Signals, method: str) -> Float[Array, " k"]:
+    """The losses, with zeros where an objective is absent.
+
+    Raises:
+      InputError: They are missing.
+    """
+    losses = required(signals.losses, "losses", method)
+    return jnp.where(present_of(signals), losses, 0)
 
 
 def present_cross(signals: Signals, method: str) -> Float[Array, "k k"]:

@@ -10,6 +10,7 @@ from morl.weighting.contract import (
     Weighting,
     preferences,
     present_gramian,
+    watched,
 )
 
 
@@ -47,4 +48,4 @@ def dual_projection(prefs: Float[Array, " k"] | None = None) -> Weighting:
         gramian = present_gramian(signals)
         return Solution(*above_qp(gramian, lower, present=signals.present)), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

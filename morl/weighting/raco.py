@@ -12,6 +12,7 @@ from morl.weighting.contract import (
     Weighting,
     preferences,
     present_gramian,
+    watched,
 )
 
 
@@ -70,4 +71,4 @@ def raco(
         length = jnp.where(known & (ratio > 0), radius * jnp.sqrt(length), 0)
         return Solution(centre + length * clipped, found.residual), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

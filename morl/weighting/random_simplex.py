@@ -14,6 +14,7 @@ from morl.weighting.contract import (
     Weighting,
     preferences,
     present_of,
+    watched,
 )
 from morl.weighting.shares import shares
 
@@ -64,4 +65,4 @@ def random_simplex(
         weights = jnp.sum(base) * shares(drawn + jnp.log(base), present_of(signals))
         return Solution(weights, jnp.zeros((), base.dtype)), later
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update))

@@ -1,5 +1,7 @@
 """SDMGrad: least-norm weights near a preferred direction, without bias."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -12,6 +14,7 @@ from morl.weighting.contract import (
     preferences,
     present_cross,
     present_of,
+    watched,
 )
 from morl.weighting.shares import among, projected, restored
 
@@ -55,6 +58,8 @@ def sdm(
       over the mean squared norm, too far for the steps to settle.
     """
 
+    cross_of = partial(present_cross, method="sdm")
+
     def init(num_objectives: int) -> State:
         return jnp.full(num_objectives, 1 / num_objectives)
 
@@ -62,7 +67,7 @@ def sdm(
         signals: Signals, state: Float[Array, " k"]
     ) -> tuple[Solution, Float[Array, " k"]]:
         present, kind = present_of(signals), state.dtype
-        cross = _unit_norm(present_cross(signals, "sdm").astype(kind))
+        cross = _unit_norm(cross_of(signals).astype(kind))
         target = preferences(prefs, signals).astype(kind)
         slope = lambda w: cross @ (w + regularisation * target)
 
@@ -79,7 +84,7 @@ def sdm(
         solution = Solution(mixed.astype(out), moved.astype(out))
         return solution, restored(weights, state, present)
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), cross_of)
 
 
 def _unit_norm(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:

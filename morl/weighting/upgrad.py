@@ -12,6 +12,7 @@ from morl.weighting.contract import (
     Weighting,
     preferences,
     present_gramian,
+    watched,
 )
 
 
@@ -55,4 +56,4 @@ def upgrad(prefs: Float[Array, " k"] | None = None) -> Weighting:
         each = jax.vmap(projected)(jnp.diag(lower))
         return Solution(jnp.sum(each.point, axis=0), jnp.max(each.residual)), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)
