@@ -1,13 +1,14 @@
 """Aligned-MTL: gradients made orthogonal and equally long, then mixed."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_gramian,
     present_of,
@@ -16,7 +17,7 @@ from morl.weighting.contract import (
 from morl.weighting.equal_projection import spectrum
 
 
-def aligned(prefs: Float[Array, " k"] | None = None) -> Weighting:
+def aligned(prefs: Prefs | None = None) -> Weighting:
     r"""Aligned-MTL: the nearest gradients whose Gramian is a multiple of the identity.
 
     .. math:: w = \sqrt{\lambda_{\min}}\, V \Lambda^{-1/2} V^\top p, \quad
@@ -32,6 +33,9 @@ def aligned(prefs: Float[Array, " k"] | None = None) -> Weighting:
     Returns:
       A stateless :class:`Weighting` with residual 0.
 
+    Raises:
+      InputError: An entry of ``prefs`` is negative or not finite, or all are 0.
+
     Examples:
       >>> gramian = jnp.array([[18.0, -22.0], [-22.0, 38.0]])
       >>> weights = aligned().update(Signals(gramian), ())[0].weights
@@ -43,12 +47,14 @@ def aligned(prefs: Float[Array, " k"] | None = None) -> Weighting:
       (arXiv:2305.19000), algorithm 1, the scale by the least singular value.
     """
 
+    wanted = checked_prefs(prefs, "aligned")
+
     def init(num_objectives: int) -> State:
         del num_objectives
         return ()
 
     def update(signals: Signals, state: State) -> tuple[Solution, State]:
-        base = preferences(prefs, signals)
+        base = preferences(wanted, signals)
         gramian = present_gramian(signals)
         size = jnp.max(jnp.diagonal(gramian))
         values, vectors, kept = spectrum(gramian / jnp.where(size > 0, size, 1))

@@ -1,15 +1,18 @@
 """What a weighting sees, and what it answers with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from morl.errors import InputError
 
 State: TypeAlias = PyTree[Array]
+Prefs: TypeAlias = Real[Array | np.ndarray, "..."] | Sequence[float | int]
 
 
 class Signals(NamedTuple):
@@ -138,9 +141,49 @@ def present_cross(signals: Signals, method: str) -> Float[Array, "k k"]:
     return jnp.where(present[:, None] & present[None], cross, 0)
 
 
-def preferences(
-    prefs: Float[Array, " k"] | None, signals: Signals
-) -> Float[Array, " k"]:
+def checked_prefs(prefs: Prefs | None, method: str) -> Prefs | None:
+    """Preferences as an array; numbers that are known are checked, traced ones pass.
+
+    Args:
+      prefs: At least 0 each, not all of them 0; None where the user has none.
+      method: What takes them.
+
+    Raises:
+      InputError: They are not a vector, one is negative or not finite, or all are 0.
+    """
+    if prefs is None or isinstance(prefs, Tracer):
+        return prefs
+    known, where = np.asarray(prefs), f"weighting {method}"
+    if known.ndim != 1:
+        raise InputError(
+            f"prefs has shape {known.shape}, expected one entry an objective",
+            where=where,
+        )
+    if not (np.isfinite(known) & (known >= 0)).all() or not known.any():
+        raise InputError(
+            f"prefs is {known.tolist()}, expected finite numbers that are at least 0, "
+            "and one above",
+            where=where,
+        )
+    return known
+
+
+def positive_prefs(prefs: Prefs | None, method: str) -> Prefs | None:
+    """Preferences of a method that has no use for 0, else :func:`checked_prefs`.
+
+    Raises:
+      InputError: As there, or one is 0.
+    """
+    checked = checked_prefs(prefs, method)
+    if isinstance(checked, np.ndarray) and not checked.all():
+        raise InputError(
+            f"prefs is {checked.tolist()}, expected numbers above 0",
+            where=f"weighting {method}",
+        )
+    return checked
+
+
+def preferences(prefs: Prefs | None, signals: Signals) -> Float[Array, " k"]:
     """Preferences in the Gramian's type; renormalised over what is present.
 
     Args:
@@ -152,13 +195,13 @@ def preferences(
     """
     gramian = signals.gramian
     k = gramian.shape[0]
-    if prefs is not None and prefs.shape != (k,):
+    if prefs is not None and np.shape(prefs) != (k,):
         raise InputError(
-            f"prefs has shape {prefs.shape}, the Gramian has {k} objectives",
+            f"prefs has shape {np.shape(prefs)}, the Gramian has {k} objectives",
             where="prefs",
         )
     kind = jnp.promote_types(gramian.dtype, jnp.float32)
-    whole = jnp.full(k, 1 / k, kind) if prefs is None else prefs.astype(kind)
+    whole = jnp.full(k, 1 / k, kind) if prefs is None else jnp.asarray(prefs, kind)
     if signals.present is None:
         return whole
     kept = jnp.where(signals.present, whole, 0)

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_cross,
     present_of,
@@ -20,7 +22,7 @@ from morl.weighting.shares import among, projected, restored
 
 
 def sdm(
-    prefs: Float[Array, " k"] | None = None,
+    prefs: Prefs | None = None,
     *,
     regularisation: float = 0.3,
     num_steps: int = 20,
@@ -50,6 +52,9 @@ def sdm(
       batches. Its residual is how far one more step of size 1 would move a weight. An
       absent objective's weight stands still.
 
+    Raises:
+      InputError: An entry of ``prefs`` is negative or not finite, or all are 0.
+
     References:
       Xiao, Ban and Ji, Direction-oriented Multi-objective Learning
       (arXiv:2305.18409), 2023, algorithm 1. The paper draws new batches at every step
@@ -58,6 +63,7 @@ def sdm(
       over the mean squared norm, too far for the steps to settle.
     """
 
+    wanted = checked_prefs(prefs, "sdm")
     cross_of = partial(present_cross, method="sdm")
 
     def init(num_objectives: int) -> State:
@@ -68,7 +74,7 @@ def sdm(
     ) -> tuple[Solution, Float[Array, " k"]]:
         present, kind = present_of(signals), state.dtype
         cross = _unit_norm(cross_of(signals).astype(kind))
-        target = preferences(prefs, signals).astype(kind)
+        target = preferences(wanted, signals).astype(kind)
         slope = lambda w: cross @ (w + regularisation * target)
 
         def step(_: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:

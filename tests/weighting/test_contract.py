@@ -1,4 +1,4 @@
-"""What every weighting keeps to: what counts and is not finite is seen in its answer."""
+"""What every weighting keeps to: what counts and is not finite shows in the answer."""
 
 import inspect
 from functools import cache
@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from morl import weighting
+from morl.errors import InputError
 from morl.weighting import Signals
+from morl.weighting.contract import checked_prefs, positive_prefs, preferences
 
 K = 3
 # What each weighting reads, whose entries it has to show where they are not finite.
@@ -119,3 +121,57 @@ def test_an_answer_that_is_not_finite_is_not_kept():
     solution, state = method.update(good(0), state)
     assert jnp.isfinite(solution.weights).all()
     assert not weighting.is_due(state)
+
+
+# Preferences
+
+PREFER = [
+    "cagrad",
+    "raco",
+    "aligned",
+    "upgrad",
+    "dual_projection",
+    "constant",
+    "random_simplex",
+    "sdm",
+]
+every_preferring = pytest.mark.parametrize("name", PREFER)
+
+
+def preferring(name, prefs):
+    key = [jax.random.key(1)] if name == "random_simplex" else []
+    return getattr(weighting, name)(*key, prefs=prefs)
+
+
+@every_preferring
+def test_preferences_that_no_method_could_follow_are_refused_when_it_is_made(name):
+    wrong = "expected finite numbers that are at least 0, and one above"
+    for prefs in ([-1, 1, 1], [0.0, 0, 0], [np.nan, 1, 1], [np.inf, 1, 1]):
+        for given in (prefs, np.array(prefs), jnp.array(prefs)):
+            with pytest.raises(InputError, match=f"weighting {name}: prefs.*{wrong}"):
+                preferring(name, given)
+    with pytest.raises(InputError, match="expected one entry an objective"):
+        preferring(name, np.ones((3, 1)))
+
+
+@every_preferring
+def test_lists_and_integers_are_preferences_and_traced_ones_pass(name):
+    @jax.jit
+    def traced(prefs):
+        method = preferring(name, prefs)
+        return method.update(good(0), method.init(K))[0].weights
+
+    assert jnp.isfinite(traced(jnp.array([3.0, 2, 1]))).all()
+    assert jnp.isnan(traced(jnp.array([jnp.nan, 1, 1]))).all()
+    for prefs in ([3, 2, 1], (3.0, 2.0, 1.0), np.array([3, 2, 1])):
+        method = preferring(name, prefs)
+        solution, _ = jax.eval_shape(method.update, good(0), method.init(K))
+        assert solution.weights.dtype == jnp.float32
+        weights = preferences(checked_prefs(prefs, name), good(0))
+        np.testing.assert_array_equal(weights, [3, 2, 1])
+
+
+def test_a_method_without_use_for_zero_refuses_it():
+    np.testing.assert_array_equal(positive_prefs([1, 2], "epo"), [1, 2])
+    with pytest.raises(InputError, match=r"weighting epo: prefs.*numbers above 0"):
+        positive_prefs([1.0, 0.0], "epo")
