@@ -117,6 +117,24 @@ def test_a_rule_that_points_backwards_says_so():
     assert abs(found.residual - 2) < 1e-2
 
 
+def test_config_projects_the_unit_gradients_in_proportion_to_the_preferences():
+    units = THREE / np.linalg.norm(THREE, axis=1, keepdims=True)
+    method = jax.jit(lambda g, p: config(p).update(Signals(g), ())[0])
+    for prefs in ([3.0, 2, 1], [0.2, 0.2, 0.6], [1.0, 0, 0], [5.0, 5, 5]):
+        found = method(narrow(THREE), jnp.array(prefs))
+        direction = found.weights @ THREE
+        reach = units @ direction
+        np.testing.assert_allclose(
+            reach / max(reach), np.divide(prefs, max(prefs)), atol=1e-5
+        )
+        way = direction / np.linalg.norm(direction)
+        expected = (THREE @ way).sum()
+        np.testing.assert_allclose(np.linalg.norm(direction), expected, rtol=1e-5)
+        assert found.residual < 1e-6
+    even = solve(config, narrow(THREE)).weights
+    np.testing.assert_allclose(found.weights, even, rtol=1e-5)
+
+
 def test_aligned_gradients_are_orthogonal_and_as_long_as_the_least_axis():
     gramian = narrow(THREE)
     each = np.stack(

@@ -134,6 +134,7 @@ PREFER = [
     "constant",
     "random_simplex",
     "sdm",
+    "config",
 ]
 every_preferring = pytest.mark.parametrize("name", PREFER)
 
