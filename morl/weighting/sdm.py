@@ -96,8 +96,10 @@ def sdm(
 def _unit_norm(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
     largest = jnp.max(jnp.abs(matrix))
     scaled = matrix / jnp.where(largest > 0, largest, 1)
-    norm = jnp.sqrt(jnp.sum(scaled**2))
-    return scaled / jnp.where(norm > 0, norm, 1)
+    square = jnp.sum(scaled**2)
+    # The root of 0 has no derivative.
+    norm = jnp.sqrt(jnp.where(square > 0, square, 1))
+    return scaled / jnp.where(square > 0, norm, 1)
 
 
 def _moved(

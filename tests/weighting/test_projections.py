@@ -202,3 +202,22 @@ def test_the_solution_is_differentiable_where_it_is_unique(k):
         step = 1e-5
         numeric = (value(rows + step * along) - value(rows - step * along)) / (2 * step)
         np.testing.assert_allclose(slope, numeric, rtol=1e-5)
+
+
+@every_method
+def test_the_direction_is_differentiable_where_rows_are_duplicates(make):
+    rows = jnp.array([[1.0, 0], [1, 0], [-0.5, 1]])
+    # It keeps the duplicates: the weights of two that part have no derivative.
+    bump = jnp.array([[0.3, -0.2], [0.3, -0.2], [0.1, 0.4]])
+
+    @jax.jit
+    def value(rows):
+        return jnp.sin(solve(make, rows @ rows.T).weights @ rows).sum()
+
+    slope = jax.grad(value)
+    assert jnp.isfinite(slope(rows)).all()
+    with jax.enable_x64(True):
+        rows, bump = (jnp.asarray(x, jnp.float64) for x in (rows, bump))
+        ends = value(rows + 1e-5 * bump), value(rows - 1e-5 * bump)
+        found = jnp.vdot(slope(rows), bump)
+        np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
