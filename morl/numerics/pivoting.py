@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Bool, Float, Int
 
+# Added to a diagonal of ones, in units of rounding.
+RIDGE = 64
 # Below this share of its diagonal entry, in units of rounding, what is left of a pivot
 # is noise: the row is a combination of those inside.
 LEAST_PIVOT = 8
@@ -116,13 +119,28 @@ def refined(
 
 
 def polished(problem: Problem, inside: Bool[Array, " k"]) -> Subspace:
-    """The subspace solved directly: differentiable in the matrix and the columns."""
+    """The subspace solved directly: differentiable in the matrix and the columns.
+
+    Rows that depend on each other leave a singular block: a ridge makes it regular, and
+    a second step takes out what the ridge changed elsewhere, in derivatives too.
+    """
     both = inside[:, None] & inside[None]
-    block = jnp.where(
-        both, problem.matrix, jnp.eye(inside.size, dtype=problem.matrix.dtype)
-    )
+    unit = jnp.eye(inside.size, dtype=problem.matrix.dtype)
+    block = jnp.where(both, problem.matrix, unit)
     target = jnp.where(inside[:, None], -problem.columns, 0)
-    return Subspace(inside, jnp.linalg.solve(block, target))
+    raised = block + RIDGE * jnp.finfo(block.dtype).eps * unit
+    factors = lu_factor(jax.lax.stop_gradient(raised))
+
+    def solved(
+        product: Callable[[Array], Array], sides: Float[Array, "k r"]
+    ) -> Float[Array, "k r"]:
+        first = lu_solve(factors, sides)
+        return first + lu_solve(factors, sides - product(first))
+
+    columns = jax.lax.custom_linear_solve(
+        lambda columns: block @ columns, target, solved, symmetric=True
+    )
+    return Subspace(inside, columns)
 
 
 class _Walk(NamedTuple):

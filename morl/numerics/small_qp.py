@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from morl.numerics.pivoting import (
+    RIDGE,
     Problem,
     Subspace,
     free_entries,
@@ -14,8 +15,6 @@ from morl.numerics.pivoting import (
     refined,
 )
 
-# Added to a diagonal of ones, in units of rounding.
-RIDGE = 64
 REFINEMENTS = 3
 # Beyond this violation, in units of rounding, up to so many proximal steps are taken.
 LEAST_VIOLATION = 8

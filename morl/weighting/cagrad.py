@@ -2,25 +2,24 @@
 
 import math
 
-from jaxtyping import Array, Float
-
 from morl.errors import InputError
 from morl.numerics.conflict_averse import conflict_averse
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_gramian,
+    watched,
 )
 
 DEFAULT_RADIUS = 0.5
 
 
-def cagrad(
-    c: float = DEFAULT_RADIUS, prefs: Float[Array, " k"] | None = None
-) -> Weighting:
+def cagrad(c: float = DEFAULT_RADIUS, prefs: Prefs | None = None) -> Weighting:
     r"""CAGrad: improves the objective that improves least, near the mean gradient.
 
     .. math:: \max_d \min_k g_k \cdot d \quad \text{s.t. } \|d - g_0\| \le c \|g_0\|
@@ -39,7 +38,8 @@ def cagrad(
       say which; the nearest to :math:`g_0` is taken.
 
     Raises:
-      InputError: ``c`` is negative or not finite.
+      InputError: ``c`` or an entry of ``prefs`` is negative or not finite, or all
+        preferences are 0.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -55,20 +55,21 @@ def cagrad(
       here it is exact, on the device, and as long as the paper says.
     """
     radius = checked_radius(c, "cagrad")
+    wanted = checked_prefs(prefs, "cagrad")
 
     def init(num_objectives: int) -> State:
         del num_objectives
         return ()
 
     def update(signals: Signals, state: State) -> tuple[Solution, State]:
-        centre = preferences(prefs, signals)
+        centre = preferences(wanted, signals)
         found = conflict_averse(
             present_gramian(signals), centre, radius, present=signals.present
         )
         weights = centre + found.move
         return Solution(weights, found.residual), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)
 
 
 def checked_radius(c: float, method: str) -> float:

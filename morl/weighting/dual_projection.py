@@ -1,19 +1,20 @@
 """DualProj: the preferred combination, projected onto the cone that hurts nothing."""
 
-from jaxtyping import Array, Float
-
 from morl.numerics.small_qp import above_qp
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_gramian,
+    watched,
 )
 
 
-def dual_projection(prefs: Float[Array, " k"] | None = None) -> Weighting:
+def dual_projection(prefs: Prefs | None = None) -> Weighting:
     r"""Projects the preferred combination onto the dual cone of the gradients.
 
     .. math:: w = \arg\min_{v \ge u} v^\top G v
@@ -27,6 +28,9 @@ def dual_projection(prefs: Float[Array, " k"] | None = None) -> Weighting:
     Returns:
       A stateless :class:`Weighting` with the residual of the program's conditions.
 
+    Raises:
+      InputError: An entry of ``prefs`` is negative or not finite, or all are 0.
+
     Examples:
       >>> import jax.numpy as jnp
       >>> gramian = jnp.array([[18.0, -22.0], [-22.0, 38.0]])
@@ -38,13 +42,15 @@ def dual_projection(prefs: Float[Array, " k"] | None = None) -> Weighting:
       Lopez-Paz and Ranzato, Gradient Episodic Memory (arXiv:1706.08840), equation 11.
     """
 
+    wanted = checked_prefs(prefs, "dual_projection")
+
     def init(num_objectives: int) -> State:
         del num_objectives
         return ()
 
     def update(signals: Signals, state: State) -> tuple[Solution, State]:
-        lower = preferences(prefs, signals)
+        lower = preferences(wanted, signals)
         gramian = present_gramian(signals)
         return Solution(*above_qp(gramian, lower, present=signals.present)), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

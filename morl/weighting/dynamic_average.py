@@ -1,5 +1,6 @@
 """DWA: the objectives whose losses fall slowest count most."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -10,8 +11,9 @@ from morl.weighting.contract import (
     Solution,
     State,
     Weighting,
+    present_losses,
     present_of,
-    required,
+    watched,
 )
 from morl.weighting.shares import shares
 
@@ -60,20 +62,21 @@ def dynamic_average(*, num_steps: int = 1, temperature: float = 2.0) -> Weightin
       (arXiv:1803.10704), 2019, equation 7.
     """
 
+    losses_of = partial(present_losses, method="dynamic_average")
+
     def init(num_objectives: int) -> State:
         real = jnp.zeros(num_objectives)
         whole = jnp.zeros(num_objectives, jnp.int32)
         return AverageState(jnp.zeros((), jnp.int32), real, whole, real, real, whole)
 
     def update(signals: Signals, state: AverageState) -> tuple[Solution, AverageState]:
-        losses = required(signals.losses, "losses", "dynamic_average")
         present = present_of(signals)
         kind = jnp.promote_types(signals.gramian.dtype, jnp.float32)
         known = (state.epochs >= 2) & (state.before != 0)
         ratio = state.last / jnp.where(known, state.before, 1)
         ratio = jnp.clip(jnp.where(known, ratio, 1), -LARGEST_RATIO, LARGEST_RATIO)
         weights = shares(ratio / temperature, present).astype(kind)
-        added = jnp.where(present, losses, 0).astype(state.total.dtype)
+        added = losses_of(signals).astype(state.total.dtype)
         state = state._replace(
             step=state.step + 1,
             total=state.total + added,
@@ -81,7 +84,7 @@ def dynamic_average(*, num_steps: int = 1, temperature: float = 2.0) -> Weightin
         )
         return Solution(weights, jnp.zeros((), kind)), _turned(state, num_steps)
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), losses_of)
 
 
 def _turned(state: AverageState, num_steps: int) -> AverageState:

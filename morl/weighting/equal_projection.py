@@ -1,4 +1,4 @@
-"""The direction on which all unit gradients project equally."""
+"""The direction on which unit gradients project equally, or as is preferred."""
 
 from typing import NamedTuple
 
@@ -7,54 +7,64 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.numerics.power_equation import unit_rows
-from morl.weighting.contract import Signals
+from morl.weighting.contract import Prefs, Signals, preferences
 
 
 class EqualProjection(NamedTuple):
-    """A combination of unit gradients that has the same inner product with each.
+    """A combination of unit gradients with given inner products with each.
 
     Attributes:
       coefficients: Of the unit gradients; 0 where a gradient is zero or absent.
-      projections: Inner product of each unit gradient with the combination: 1 where it
-        counts, as far as the gradients allow it.
+      projections: Inner product of each unit gradient with the combination: what is
+        wanted, as far as the gradients allow it.
+      wanted: 1 where a gradient counts; with preferences 1 for the largest, and less
+        for the others in proportion.
       norms: Norms of the gradients; 1 where one does not count.
       counted: Gradients that are present and not zero.
     """
 
     coefficients: Float[Array, " k"]
     projections: Float[Array, " k"]
+    wanted: Float[Array, " k"]
     norms: Float[Array, " k"]
     counted: Bool[Array, " k"]
 
 
-def equal_projection(signals: Signals) -> EqualProjection:
+def equal_projection(signals: Signals, prefs: Prefs | None = None) -> EqualProjection:
     r"""Solves :math:`R \omega = 1` on the Gramian :math:`R` of the unit gradients.
+
+    With preferences :math:`R \omega = p / \max_k p_k`.
 
     Where :math:`R` is singular, the least :math:`\omega` of least squares. Derivatives
     are exact where it is not, equal eigenvalues included.
 
     Args:
       signals: Its Gramian is used, and what is present.
+      prefs: :math:`p`, at least 0; None for equal ones.
 
     Examples:
       >>> equal_projection(Signals(jnp.diag(jnp.array([4.0, 0.0])))).coefficients
       Array([1., 0.], dtype=float32)
     """
     unit, norms, counted = unit_rows(signals.gramian, signals.present)
-    ones = counted.astype(unit.dtype)
+    wanted = counted.astype(unit.dtype)
+    if prefs is not None:
+        wanted = jnp.where(counted, preferences(prefs, signals), 0)
+        most = jnp.max(wanted)
+        wanted = wanted / jnp.where(most > 0, most, 1)
     values, vectors, kept = spectrum(jax.lax.stop_gradient(unit))
 
     def inverted(vector: Float[Array, " k"]) -> Float[Array, " k"]:
         parts = vector @ vectors
         return vectors @ jnp.where(kept, parts / jnp.where(kept, values, 1), 0)
 
-    first = inverted(ones)
+    first = inverted(wanted)
     # The second step takes off the rounding of the first, and has the derivative.
-    omega = first + inverted(ones - unit @ first)
+    omega = first + inverted(wanted - unit @ first)
     # Gradients that cancel leave rounding errors only, which the caller would blow up.
     size = jnp.max(jnp.abs(omega))
     omega = jnp.where(counted & (size > _noise(unit)), omega, 0)
-    return EqualProjection(omega, unit @ omega, norms, counted)
+    return EqualProjection(omega, unit @ omega, wanted, norms, counted)
 
 
 def spectrum(

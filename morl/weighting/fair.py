@@ -2,7 +2,14 @@
 
 from morl.errors import InputError
 from morl.numerics.power_equation import power_equation
-from morl.weighting.contract import Signals, Solution, State, Weighting
+from morl.weighting.contract import (
+    Signals,
+    Solution,
+    State,
+    Weighting,
+    present_gramian,
+    watched,
+)
 
 
 def fair(alpha: float = 1.0) -> Weighting:
@@ -47,4 +54,4 @@ def fair(alpha: float = 1.0) -> Weighting:
         solved = power_equation(signals.gramian, alpha, present=signals.present)
         return Solution(*solved), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

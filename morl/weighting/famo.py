@@ -1,5 +1,6 @@
 """FAMO: all losses fall at about the same rate, by their values alone."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,8 +12,9 @@ from morl.weighting.contract import (
     Solution,
     State,
     Weighting,
+    present_losses,
     present_of,
-    required,
+    watched,
 )
 from morl.weighting.shares import shares
 from morl.weighting.stepping import StepState, step_state, stepped
@@ -70,16 +72,17 @@ def famo(
     if optimizer is None:
         optimizer = optax.chain(optax.add_decayed_weights(1e-3), optax.adam(0.025))
 
+    losses_of = partial(present_losses, method="famo")
+
     def init(num_objectives: int) -> State:
         start = jnp.zeros(num_objectives)
         seen = jnp.zeros(num_objectives, bool)
         return FamoState(start, start, seen, step_state(optimizer, start))
 
     def update(signals: Signals, state: FamoState) -> tuple[Solution, FamoState]:
-        losses = required(signals.losses, "losses", "famo")
         present, kind = present_of(signals), state.logits.dtype
         bound = jnp.asarray(0 if lowest is None else lowest, kind)
-        above = jnp.where(present, losses, 1).astype(kind) - bound
+        above = losses_of(signals).astype(kind) - bound
         logs = jnp.log(jnp.maximum(above, 0) + EPSILON)
         both = present & state.seen
         fell = jnp.where(both, state.before - logs, 0)
@@ -93,4 +96,4 @@ def famo(
             logits, before, state.seen | present, steps
         )
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), losses_of)

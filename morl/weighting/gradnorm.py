@@ -1,5 +1,6 @@
 """GradNorm: weighted gradient norms that follow how far each loss has come."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -12,8 +13,9 @@ from morl.weighting.contract import (
     State,
     Weighting,
     present_gramian,
+    present_losses,
     present_of,
-    required,
+    watched,
 )
 from morl.weighting.shares import among, restored
 from morl.weighting.stepping import StepState, step_state, stepped
@@ -68,6 +70,8 @@ def gradnorm(
     """
     optimizer = optax.sgd(0.025) if optimizer is None else optimizer
 
+    losses_of = partial(present_losses, method="gradnorm")
+
     def init(num_objectives: int) -> State:
         even = jnp.ones(num_objectives)
         seen = jnp.zeros(num_objectives, bool)
@@ -76,9 +80,8 @@ def gradnorm(
     def update(
         signals: Signals, state: GradNormState
     ) -> tuple[Solution, GradNormState]:
-        losses = required(signals.losses, "losses", "gradnorm")
         present, kind = present_of(signals), state.weights.dtype
-        losses = jnp.where(present, losses, 1).astype(kind)
+        losses = jnp.where(present, losses_of(signals), 1).astype(kind)
         first = jnp.where(state.seen | ~present, state.first, losses)
         # The diagonal of an unbiased Gramian may fall below 0.
         squares = jnp.maximum(jnp.diagonal(present_gramian(signals)), 0)
@@ -94,7 +97,7 @@ def gradnorm(
             restored(fresh, state.weights, present), first, state.seen | present, steps
         )
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian, losses_of)
 
 
 def _slope(

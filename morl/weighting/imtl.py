@@ -2,7 +2,14 @@
 
 import jax.numpy as jnp
 
-from morl.weighting.contract import Signals, Solution, State, Weighting
+from morl.weighting.contract import (
+    Signals,
+    Solution,
+    State,
+    Weighting,
+    present_gramian,
+    watched,
+)
 from morl.weighting.equal_projection import equal_projection
 
 
@@ -48,4 +55,4 @@ def imtl() -> Weighting:
         gap = jnp.abs(jnp.sign(total) * found.projections - 1)
         return Solution(weights, jnp.max(jnp.where(found.counted, gap, 0))), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

@@ -30,7 +30,8 @@ def kept(weighting: Weighting, num_steps: int) -> Weighting:
     """Asks a weighting every so many steps, and answers with what it said in between.
 
     It also asks when other objectives are present than at the last time: weights are
-    never those of objectives that have no labels.
+    never those of objectives that have no labels. An answer that is not finite serves
+    for its own step only.
 
     Args:
       weighting: What is asked.
@@ -78,6 +79,7 @@ def kept(weighting: Weighting, num_steps: int) -> Weighting:
         present = present_of(signals)
         solution, inner = jax.lax.cond(is_due(state, present), ask, keep)
         step = jnp.where(is_due(state, present), 1, state.step + 1) % num_steps
+        step = jnp.where(jnp.isfinite(solution.residual), step, 0)
         answer = Solution(*(part.astype(kind) for part in solution))
         return answer, KeptState(step, present, solution, inner)
 

@@ -7,6 +7,7 @@ from morl.weighting.contract import (
     State,
     Weighting,
     present_gramian,
+    watched,
 )
 
 
@@ -44,4 +45,4 @@ def min_norm() -> Weighting:
             *least_norm(present_gramian(signals), present=signals.present)
         ), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

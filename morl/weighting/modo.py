@@ -1,5 +1,7 @@
 """MoDo: one unbiased step of the least-norm weights for each step of the model."""
 
+from functools import partial
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -10,6 +12,7 @@ from morl.weighting.contract import (
     Weighting,
     present_cross,
     present_of,
+    watched,
 )
 from morl.weighting.shares import among, projected, restored
 
@@ -35,13 +38,15 @@ def modo(*, learning_rate: float = 1e-3, regularisation: float = 0.0) -> Weighti
       2023, algorithm 1.
     """
 
+    cross_of = partial(present_cross, method="modo")
+
     def init(num_objectives: int) -> State:
         return jnp.full(num_objectives, 1 / num_objectives)
 
     def update(
         signals: Signals, state: Float[Array, " k"]
     ) -> tuple[Solution, Float[Array, " k"]]:
-        cross = present_cross(signals, "modo").astype(state.dtype)
+        cross = cross_of(signals).astype(state.dtype)
         present = present_of(signals)
         weights = among(state, present)
         slope = cross @ weights + regularisation * weights
@@ -50,4 +55,4 @@ def modo(*, learning_rate: float = 1e-3, regularisation: float = 0.0) -> Weighti
         solution = Solution(weights.astype(kind), jnp.zeros((), kind))
         return solution, restored(weights, state, present)
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), cross_of)

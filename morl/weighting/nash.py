@@ -1,7 +1,14 @@
 """Nash-MTL: the bargaining solution between the objectives."""
 
 from morl.numerics.power_equation import power_equation
-from morl.weighting.contract import Signals, Solution, State, Weighting
+from morl.weighting.contract import (
+    Signals,
+    Solution,
+    State,
+    Weighting,
+    present_gramian,
+    watched,
+)
 
 
 def nash() -> Weighting:
@@ -39,4 +46,4 @@ def nash() -> Weighting:
         solved = power_equation(signals.gramian, 1.0, present=signals.present)
         return Solution(*solved), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

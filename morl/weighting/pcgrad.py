@@ -11,6 +11,7 @@ from morl.weighting.contract import (
     Weighting,
     present_gramian,
     present_of,
+    watched,
 )
 
 
@@ -54,7 +55,7 @@ def pcgrad(key: Key[Array, ""]) -> Weighting:
         weights = jnp.where(present_of(signals), weights, 0)
         return Solution(weights, jnp.zeros((), weights.dtype)), later
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)
 
 
 def projected(

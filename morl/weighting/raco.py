@@ -1,23 +1,23 @@
 """RACO: CAGrad's correction, no larger for any objective than its preference."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from morl.numerics.conflict_averse import conflict_averse
 from morl.weighting.cagrad import DEFAULT_RADIUS, checked_radius
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_gramian,
+    watched,
 )
 
 
-def raco(
-    c: float = DEFAULT_RADIUS, prefs: Float[Array, " k"] | None = None
-) -> Weighting:
+def raco(c: float = DEFAULT_RADIUS, prefs: Prefs | None = None) -> Weighting:
     r"""RACO: around the preferred gradient, with the dual clipped at the preferences.
 
     .. math:: \tilde p = \min(p^*, u), \quad
@@ -36,7 +36,8 @@ def raco(
       clipped combination is zero the weights are those of :math:`g_0`.
 
     Raises:
-      InputError: ``c`` is negative or not finite.
+      InputError: ``c`` or an entry of ``prefs`` is negative or not finite, or all
+        preferences are 0.
 
     Examples:
       >>> gramian = jnp.array([[18.0, -22.0], [-22.0, 38.0]])
@@ -49,13 +50,14 @@ def raco(
       (arXiv:2602.02495).
     """
     radius = checked_radius(c, "raco")
+    wanted = checked_prefs(prefs, "raco")
 
     def init(num_objectives: int) -> State:
         del num_objectives
         return ()
 
     def update(signals: Signals, state: State) -> tuple[Solution, State]:
-        centre = preferences(prefs, signals)
+        centre = preferences(wanted, signals)
         gramian = present_gramian(signals)
         found = conflict_averse(gramian, centre, radius, present=signals.present)
         clipped = jnp.minimum(found.point, centre)
@@ -70,4 +72,4 @@ def raco(
         length = jnp.where(known & (ratio > 0), radius * jnp.sqrt(length), 0)
         return Solution(centre + length * clipped, found.residual), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

@@ -8,12 +8,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_of,
+    watched,
 )
 from morl.weighting.shares import shares
 
@@ -22,7 +25,7 @@ Draw: TypeAlias = Callable[[Key[Array, ""], tuple[int, ...]], Float[Array, " k"]
 
 def random_simplex(
     key: Key[Array, ""],
-    prefs: Float[Array, " k"] | None = None,
+    prefs: Prefs | None = None,
     *,
     scores: Draw = jax.random.normal,
 ) -> Weighting:
@@ -32,7 +35,8 @@ def random_simplex(
 
     Args:
       key: Consumed once; the state holds its descendants.
-      prefs: :math:`p`; None for ``1 / k`` each, and then the rule is that of the paper.
+      prefs: :math:`p`, at least 0; None for ``1 / k`` each, and then the rule is that
+        of the paper.
       scores: From a key and a shape to the scores :math:`z`. Normal ones are the
         paper's default; ``lambda key, shape: jax.random.loggamma(key, 1.0, shape)``
         gives weights that are uniform on the simplex.
@@ -40,6 +44,9 @@ def random_simplex(
     Returns:
       A :class:`Weighting` with residual 0 and weights that add up to the preferences'
       total, over what is present.
+
+    Raises:
+      InputError: An entry of ``prefs`` is negative or not finite, or all are 0.
 
     Examples:
       >>> method = random_simplex(jax.random.key(0))
@@ -53,15 +60,17 @@ def random_simplex(
       softmax once more; here they are weights as they are.
     """
 
+    wanted = checked_prefs(prefs, "random_simplex")
+
     def init(num_objectives: int) -> State:
         del num_objectives
         return key
 
     def update(signals: Signals, state: State) -> tuple[Solution, State]:
         now, later = jax.random.split(state)
-        base = preferences(prefs, signals)
+        base = preferences(wanted, signals)
         drawn = scores(now, base.shape).astype(base.dtype)
         weights = jnp.sum(base) * shares(drawn + jnp.log(base), present_of(signals))
         return Solution(weights, jnp.zeros((), base.dtype)), later
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update))

@@ -1,23 +1,28 @@
 """SDMGrad: least-norm weights near a preferred direction, without bias."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_cross,
     present_of,
+    watched,
 )
 from morl.weighting.shares import among, projected, restored
 
 
 def sdm(
-    prefs: Float[Array, " k"] | None = None,
+    prefs: Prefs | None = None,
     *,
     regularisation: float = 0.3,
     num_steps: int = 20,
@@ -47,6 +52,9 @@ def sdm(
       batches. Its residual is how far one more step of size 1 would move a weight. An
       absent objective's weight stands still.
 
+    Raises:
+      InputError: An entry of ``prefs`` is negative or not finite, or all are 0.
+
     References:
       Xiao, Ban and Ji, Direction-oriented Multi-objective Learning
       (arXiv:2305.18409), 2023, algorithm 1. The paper draws new batches at every step
@@ -55,6 +63,9 @@ def sdm(
       over the mean squared norm, too far for the steps to settle.
     """
 
+    wanted = checked_prefs(prefs, "sdm")
+    cross_of = partial(present_cross, method="sdm")
+
     def init(num_objectives: int) -> State:
         return jnp.full(num_objectives, 1 / num_objectives)
 
@@ -62,8 +73,8 @@ def sdm(
         signals: Signals, state: Float[Array, " k"]
     ) -> tuple[Solution, Float[Array, " k"]]:
         present, kind = present_of(signals), state.dtype
-        cross = _unit_norm(present_cross(signals, "sdm").astype(kind))
-        target = preferences(prefs, signals).astype(kind)
+        cross = _unit_norm(cross_of(signals).astype(kind))
+        target = preferences(wanted, signals).astype(kind)
         slope = lambda w: cross @ (w + regularisation * target)
 
         def step(_: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -79,14 +90,16 @@ def sdm(
         solution = Solution(mixed.astype(out), moved.astype(out))
         return solution, restored(weights, state, present)
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), cross_of)
 
 
 def _unit_norm(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
     largest = jnp.max(jnp.abs(matrix))
     scaled = matrix / jnp.where(largest > 0, largest, 1)
-    norm = jnp.sqrt(jnp.sum(scaled**2))
-    return scaled / jnp.where(norm > 0, norm, 1)
+    square = jnp.sum(scaled**2)
+    # The root of 0 has no derivative.
+    norm = jnp.sqrt(jnp.where(square > 0, square, 1))
+    return scaled / jnp.where(square > 0, norm, 1)
 
 
 def _moved(

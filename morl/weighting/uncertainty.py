@@ -1,5 +1,6 @@
 """Uncertainty weighting: each loss divided by a noise variance that is learnt."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,8 +12,9 @@ from morl.weighting.contract import (
     Solution,
     State,
     Weighting,
+    present_losses,
     present_of,
-    required,
+    watched,
 )
 from morl.weighting.stepping import StepState, step_state, stepped
 
@@ -59,6 +61,8 @@ def uncertainty(
     """
     optimizer = optax.adam(1e-2) if optimizer is None else optimizer
 
+    losses_of = partial(present_losses, method="uncertainty")
+
     def init(num_objectives: int) -> State:
         start = jnp.zeros(num_objectives)
         return UncertaintyState(start, step_state(optimizer, start))
@@ -66,15 +70,14 @@ def uncertainty(
     def update(
         signals: Signals, state: UncertaintyState
     ) -> tuple[Solution, UncertaintyState]:
-        losses = required(signals.losses, "losses", "uncertainty")
         present, logs = present_of(signals), state.log_variances
         kind = jnp.promote_types(signals.gramian.dtype, jnp.float32)
         scale = jnp.asarray(0.5 if factors is None else factors, logs.dtype)
         weights = jnp.where(present, scale * jnp.exp(-logs), 0)
-        safe = jnp.where(present, losses, 0).astype(logs.dtype)
+        safe = losses_of(signals).astype(logs.dtype)
         slope = jnp.asarray(0.5, logs.dtype) - weights * safe
         logs, steps = stepped(optimizer, slope, state.steps, logs, present)
         solution = Solution(weights.astype(kind), jnp.zeros((), kind))
         return solution, UncertaintyState(logs, steps)
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), losses_of)

@@ -6,16 +6,19 @@ from jaxtyping import Array, Float
 
 from morl.numerics.small_qp import QPSolution, above_qp
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    checked_prefs,
     preferences,
     present_gramian,
+    watched,
 )
 
 
-def upgrad(prefs: Float[Array, " k"] | None = None) -> Weighting:
+def upgrad(prefs: Prefs | None = None) -> Weighting:
     r"""Sums the projections of the gradients onto their dual cone.
 
     .. math:: w = \sum_i \arg\min_{v \ge u_i e_i} v^\top G v
@@ -30,6 +33,9 @@ def upgrad(prefs: Float[Array, " k"] | None = None) -> Weighting:
     Returns:
       A stateless :class:`Weighting` with the largest residual of the ``k`` programs.
 
+    Raises:
+      InputError: An entry of ``prefs`` is negative or not finite, or all are 0.
+
     Examples:
       >>> gramian = jnp.array([[18.0, -22.0], [-22.0, 38.0]])
       >>> weights = upgrad().update(Signals(gramian), ())[0].weights
@@ -41,12 +47,14 @@ def upgrad(prefs: Float[Array, " k"] | None = None) -> Weighting:
       (arXiv:2406.16232), section 3.
     """
 
+    wanted = checked_prefs(prefs, "upgrad")
+
     def init(num_objectives: int) -> State:
         del num_objectives
         return ()
 
     def update(signals: Signals, state: State) -> tuple[Solution, State]:
-        lower = preferences(prefs, signals)
+        lower = preferences(wanted, signals)
         gramian = present_gramian(signals)
 
         def projected(bound: Float[Array, " k"]) -> QPSolution:
@@ -55,4 +63,4 @@ def upgrad(prefs: Float[Array, " k"] | None = None) -> Weighting:
         each = jax.vmap(projected)(jnp.diag(lower))
         return Solution(jnp.sum(each.point, axis=0), jnp.max(each.residual)), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian)

@@ -117,6 +117,24 @@ def test_a_rule_that_points_backwards_says_so():
     assert abs(found.residual - 2) < 1e-2
 
 
+def test_config_projects_the_unit_gradients_in_proportion_to_the_preferences():
+    units = THREE / np.linalg.norm(THREE, axis=1, keepdims=True)
+    method = jax.jit(lambda g, p: config(p).update(Signals(g), ())[0])
+    for prefs in ([3.0, 2, 1], [0.2, 0.2, 0.6], [1.0, 0, 0], [5.0, 5, 5]):
+        found = method(narrow(THREE), jnp.array(prefs))
+        direction = found.weights @ THREE
+        reach = units @ direction
+        np.testing.assert_allclose(
+            reach / max(reach), np.divide(prefs, max(prefs)), atol=1e-5
+        )
+        way = direction / np.linalg.norm(direction)
+        expected = (THREE @ way).sum()
+        np.testing.assert_allclose(np.linalg.norm(direction), expected, rtol=1e-5)
+        assert found.residual < 1e-6
+    even = solve(config, narrow(THREE)).weights
+    np.testing.assert_allclose(found.weights, even, rtol=1e-5)
+
+
 def test_aligned_gradients_are_orthogonal_and_as_long_as_the_least_axis():
     gramian = narrow(THREE)
     each = np.stack(
@@ -220,12 +238,23 @@ def test_pcgrad_is_the_projections_of_the_gradients_one_by_one(k):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [imtl, config])
+@every_formula
 def test_the_gradient_is_that_of_finite_differences_even_at_equal_eigenvalues(make):
     with jax.enable_x64(True):
-        for gramian in (jnp.eye(3), jnp.asarray(THREE @ THREE.T)):
-            value = jax.jit(lambda g: solve(make, g).weights @ jnp.arange(1.0, 4))
+        value = jax.jit(lambda g: solve(make, g).weights @ jnp.arange(1.0, 4))
+        descent = jax.jit(jax.grad(value))
+        for gramian in (jnp.diag(jnp.array([1.0, 2, 2])), jnp.asarray(THREE @ THREE.T)):
             bump = jnp.array([[0.3, 0.1, -0.2], [0.1, -0.4, 0.5], [-0.2, 0.5, 0.2]])
-            slope = jnp.sum(jax.grad(value)(gramian) * bump)
+            slope = jnp.sum(descent(gramian) * bump)
             ends = value(gramian + 1e-6 * bump), value(gramian - 1e-6 * bump)
             np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-6, rtol=1e-6)
+
+
+@every_formula
+def test_gradients_are_finite_at_degenerate_gramians_and_with_absent_objectives(make):
+    value = lambda g, here: solve(make, g, here).weights @ jnp.arange(1.0, 4)
+    descent = jax.jit(jax.grad(value))
+    for rows in (np.eye(3), np.zeros((3, 3)), THREE[[0, 0, 1]], THREE[[0, 0, 0]]):
+        for present in ([True, True, True], [True, False, False]):
+            slope = descent(narrow(rows), jnp.array(present))
+            assert jnp.isfinite(slope).all(), (rows, present)

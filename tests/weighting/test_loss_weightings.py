@@ -240,6 +240,14 @@ def test_dtypes_are_promoted_nowhere_by_accident(name, key):
     assert solution.weights.dtype == jnp.float32
 
 
+def test_gradients_of_sdm_are_finite_at_zero_rows():
+    def value(cross):
+        signals = Signals(cross, cross=cross)
+        return sdm().update(signals, jnp.full(K, 1 / K))[0].weights[0]
+
+    assert jnp.isfinite(jax.jit(jax.grad(value))(jnp.zeros((K, K)))).all()
+
+
 # Random weights
 
 

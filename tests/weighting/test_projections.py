@@ -1,6 +1,6 @@
 """Weightings behind a quadratic program: published numbers, laws, residuals."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ def _solve(make, gramian, present):
     return make().update(Signals(gramian, present=present), ())[0]
 
 
+@cache
 def batch_of(make):
     return jax.jit(jax.vmap(lambda gramian: solve(make, gramian)))
 
@@ -160,6 +161,39 @@ def test_degenerate_rows_give_finite_weights_that_hurt_nothing(make, rows, copie
     assert (rows @ (weights @ rows)).min() >= -1e-4 * max(1, weights.max())
 
 
+def degenerate(k, num, seed=0):
+    """Random rows in which some are zero, opposite, cancel, or have many scales."""
+    draws = np.random.default_rng(seed)
+    zero, opposite, cancelling, mixed = draws.standard_normal((4, num, k, 2 * k))
+    zero[:, 1] = 0
+    opposite[:, 1] = -draws.uniform(0.1, 10, (num, 1)) * opposite[:, 0]
+    cancelling[:, 2] = -(cancelling[:, 0] + cancelling[:, 1])
+    mixed *= 10 ** draws.uniform(-6, 6, (num, k, 1))
+    return np.stack([zero, opposite, cancelling, mixed])
+
+
+@every_method
+@pytest.mark.parametrize("k", [3, 8])
+def test_random_degenerate_rows_are_solved_and_hurt_nothing(make, k):
+    rows = degenerate(k, 125).reshape(500, k, 2 * k)
+    gramians = np.einsum("nkp,nlp->nkl", rows, rows)
+    found = batch_of(make)(jnp.asarray(gramians, jnp.float32))
+    weights = np.asarray(found.weights, np.float64)
+    assert np.isfinite(weights).all() and (weights >= 0).all()
+    direction = np.einsum("nk,nkp->np", weights, rows)
+    gains = np.einsum("np,nkp->nk", direction, rows)
+    # Rounding is that of the terms that cancel, not of what they leave.
+    lengths = np.linalg.norm(rows, axis=2)
+    scale = lengths * np.sum(weights * lengths, axis=1, keepdims=True)
+    worst = np.min(gains / np.where(scale > 0, scale, 1), axis=1)
+    assert found.residual.max() < 2e-6
+    if make is min_norm:
+        # A zero row is the least norm: what is left of the others is rounding.
+        np.testing.assert_allclose(weights[:125, 1], 1, atol=1e-6)
+        worst = worst[125:]
+    assert worst.min() > -2e-7
+
+
 @pytest.mark.parametrize("k", [3, 6, 7, 12])
 def test_above_agrees_with_nonnegative_least_squares(k):
     # min |J^T (u + x)|^2 over x >= 0 is a least-squares problem with rows J^T.
@@ -202,3 +236,22 @@ def test_the_solution_is_differentiable_where_it_is_unique(k):
         step = 1e-5
         numeric = (value(rows + step * along) - value(rows - step * along)) / (2 * step)
         np.testing.assert_allclose(slope, numeric, rtol=1e-5)
+
+
+@every_method
+def test_the_direction_is_differentiable_where_rows_are_duplicates(make):
+    rows = jnp.array([[1.0, 0], [1, 0], [-0.5, 1]])
+    # It keeps the duplicates: the weights of two that part have no derivative.
+    bump = jnp.array([[0.3, -0.2], [0.3, -0.2], [0.1, 0.4]])
+
+    @jax.jit
+    def value(rows):
+        return jnp.sin(solve(make, rows @ rows.T).weights @ rows).sum()
+
+    slope = jax.grad(value)
+    assert jnp.isfinite(slope(rows)).all()
+    with jax.enable_x64(True):
+        rows, bump = (jnp.asarray(x, jnp.float64) for x in (rows, bump))
+        ends = value(rows + 1e-5 * bump), value(rows - 1e-5 * bump)
+        found = jnp.vdot(slope(rows), bump)
+        np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
