@@ -4,21 +4,22 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from morl.weighting.contract import (
+    Prefs,
     Signals,
     Solution,
     State,
     Weighting,
+    positive_prefs,
     preferences,
     present_gramian,
+    present_losses,
     present_of,
-    required,
+    watched,
 )
 from morl.weighting.linear_program import simplex_program
 
 
-def epo(
-    prefs: Float[Array, " k"] | None = None, *, tolerance: float = 1e-4
-) -> Weighting:
+def epo(prefs: Prefs | None = None, *, tolerance: float = 1e-4) -> Weighting:
     r"""Balances preferences times losses, and descends where they are balanced.
 
     With :math:`\hat\ell_k \propto p_k \ell_k`, summing to 1, and the non-uniformity
@@ -44,6 +45,9 @@ def epo(
       so. At an end of the front
       where a loss is 0 its gradient vanishes too, and steps can come to rest there.
 
+    Raises:
+      InputError: An entry of ``prefs`` is not above 0 or not finite.
+
     References:
       Mahapatra and Rajan, Multi-Task Learning with User Preferences, ICML 2020 (PMLR
       119:6597-6607). Public code has a restricted descent with one constraint more,
@@ -51,18 +55,23 @@ def epo(
       preferences), and scales its steps by :math:`\mu`: both are left out.
     """
 
+    checked = positive_prefs(prefs, "epo")
+
+    def losses_of(signals: Signals) -> Float[Array, " k"]:
+        return present_losses(signals, "epo")
+
     def init(num_objectives: int) -> State:
         del num_objectives
         return ()
 
     def update(signals: Signals, state: State) -> tuple[Solution, State]:
-        losses = required(signals.losses, "losses", "epo")
+        losses = losses_of(signals)
         present, gramian = present_of(signals), present_gramian(signals)
         largest = jnp.max(jnp.abs(gramian))
         gramian = gramian / jnp.where(largest > 0, largest, 1)
-        losses = jnp.where(present, losses, 0).astype(gramian.dtype)
-        scaled = preferences(prefs, signals) * losses
-        anchor, uneven = _balancing(preferences(prefs, signals), scaled, present)
+        wanted = preferences(checked, signals)
+        scaled = wanted * losses.astype(gramian.dtype)
+        anchor, uneven = _balancing(wanted, scaled, present)
         along = gramian @ anchor
         falls = present & (along > 0)
         # -inf where the balancing direction lowers the loss: it may do what it likes.
@@ -78,7 +87,7 @@ def epo(
         )
         return Solution(weights, residual), state
 
-    return Weighting(init, update)
+    return watched(Weighting(init, update), present_gramian, losses_of)
 
 
 def _balancing(
