@@ -9,6 +9,21 @@ matplotlib.use("Agg")
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+MOST_BYTES = 2**30  # of compiled programs on disk; the oldest go first
+
+
+def pytest_configure(config):
+    """Keeps compiled programs between runs and shares them between workers.
+
+    Compiling is most of what the tests do. Only of this process: what a test kills
+    would leave half of an entry. `make clean` forgets them.
+    """
+    folder = config.cache.mkdir("programs")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
 
 # A process may have 65,530 memory maps on Linux, and a program that XLA compiled for a
 # CPU keeps several: without this, a few thousand tests end in a segmentation fault.

@@ -62,8 +62,9 @@ def equal_projection(signals: Signals, prefs: Prefs | None = None) -> EqualProje
     # The second step takes off the rounding of the first, and has the derivative.
     omega = first + inverted(wanted - unit @ first)
     # Gradients that cancel leave rounding errors only, which the caller would blow up.
+    # A NaN is not less than noise, and stays.
     size = jnp.max(jnp.abs(omega))
-    omega = jnp.where(counted & (size > _noise(unit)), omega, 0)
+    omega = jnp.where(counted & ~(size <= _noise(unit)), omega, 0)
     return EqualProjection(omega, unit @ omega, wanted, norms, counted)
 
 

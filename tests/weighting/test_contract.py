@@ -35,6 +35,7 @@ READS = {
     "uncertainty": ("losses",),
     "sdm": ("cross",),
     "modo": ("cross",),
+    "epo": ("gramian", "losses"),
 }
 every_weighting = pytest.mark.parametrize("name", READS)
 
