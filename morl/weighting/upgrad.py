@@ -17,6 +17,9 @@ from morl.weighting.contract import (
     watched,
 )
 
+# Programs solved side by side: a large batch of more leaves a core's cache.
+AT_ONCE = 8
+
 
 def upgrad(prefs: Prefs | None = None) -> Weighting:
     r"""Sums the projections of the gradients onto their dual cone.
@@ -60,7 +63,7 @@ def upgrad(prefs: Prefs | None = None) -> Weighting:
         def projected(bound: Float[Array, " k"]) -> QPSolution:
             return above_qp(gramian, bound, present=signals.present)
 
-        each = jax.vmap(projected)(jnp.diag(lower))
+        each = jax.lax.map(projected, jnp.diag(lower), batch_size=AT_ONCE)
         return Solution(jnp.sum(each.point, axis=0), jnp.max(each.residual)), state
 
     return watched(Weighting(init, update), present_gramian)

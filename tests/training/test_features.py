@@ -128,6 +128,7 @@ def test_a_layer_that_does_not_exist_is_refused(backbone):
         extract_features(backbone, make_records(1), layers=(3,))
 
 
+@pytest.mark.slow
 def test_responses_that_do_not_fit_one_row_are_split_over_rows_that_repeat_the_prompt(
     backbone,
 ):
@@ -153,7 +154,7 @@ def test_responses_that_do_not_fit_one_row_are_split_over_rows_that_repeat_the_p
         np.diff(features.starts), [len(record.responses) for record in records]
     )
     last = features.read(Reading(2, "last"))
-    for row, record in enumerate(records):
+    for row, record in list(enumerate(records))[3:5]:  # the long one and the next
         for index in range(len(record.responses)):
             place = features.starts[row] + index
             np.testing.assert_allclose(

@@ -38,6 +38,7 @@ def batch_of(make):
     return jax.jit(jax.vmap(lambda gramian: solve(make, gramian)))
 
 
+# Batches of one shape share a program: 500 Gramians of 3 or of 8 objectives.
 def random_gramians(seed, count, k, dim):
     rows = np.random.default_rng(seed).standard_normal((count, k, dim))
     return rows, jnp.asarray(np.einsum("nkp,nlp->nkl", rows, rows), jnp.float32)
@@ -46,9 +47,9 @@ def random_gramians(seed, count, k, dim):
 @pytest.mark.parametrize("name", NUMBERS)
 def test_weights_are_the_published_numbers(name):
     make, two, three = NUMBERS[name]
+    narrow = solve(make, jnp.asarray(THREE @ THREE.T, jnp.float32))
+    np.testing.assert_allclose(narrow.weights, three, atol=1e-6)
     for rows, expected in ((TWO, two), (THREE, three)):
-        narrow = solve(make, jnp.asarray(rows @ rows.T, jnp.float32))
-        np.testing.assert_allclose(narrow.weights, expected, atol=1e-6)
         with jax.enable_x64(True):
             wide = solve(make, jnp.asarray(rows @ rows.T, jnp.float64))
             assert wide.weights.dtype == jnp.float64
@@ -71,25 +72,27 @@ def test_the_residual_is_at_most_a_millionth_on_ten_thousand_random_gramians(mak
 
 
 @every_method
-@pytest.mark.parametrize("k", [16, 64])
+@pytest.mark.parametrize("k", [pytest.param(16, marks=pytest.mark.slow), 64])
 def test_the_residual_is_small_for_many_objectives(make, k):
     _, gramians = random_gramians(k, 8, k, 2 * k)
     assert float(batch_of(make)(gramians).residual.max()) <= 1e-5
 
 
 @every_method
-@pytest.mark.parametrize(("k", "dim"), [(4, 2), (12, 6)])
+@pytest.mark.parametrize(
+    ("k", "dim"), [(3, 2), (8, 4), pytest.param(12, 6, marks=pytest.mark.slow)]
+)
 def test_more_gradients_than_dimensions_are_solved(make, k, dim):
-    _, gramians = random_gramians(k, 1000, k, dim)
+    _, gramians = random_gramians(k, 500, k, dim)
     residual = np.asarray(batch_of(make)(gramians).residual)
     assert residual.max() <= 1e-5
     assert np.mean(residual <= 1e-6) > 0.98
 
 
 @every_method
-@pytest.mark.parametrize("k", [3, 5, 8])
+@pytest.mark.parametrize("k", [3, 8])
 def test_no_objective_is_hurt(make, k):
-    rows, gramians = random_gramians(k, 200, k, 2 * k)
+    rows, gramians = random_gramians(k, 500, k, 2 * k)
     weights = np.asarray(batch_of(make)(gramians).weights, np.float64)
     direction = np.einsum("nk,nkp->np", weights, rows)
     gains = np.einsum("np,nkp->nk", direction, rows)
@@ -99,7 +102,7 @@ def test_no_objective_is_hurt(make, k):
 
 @pytest.mark.parametrize("k", [3, 8])
 def test_min_norm_improves_every_objective_by_its_squared_norm(k):
-    _, gramians = random_gramians(k, 200, k, 2 * k)
+    _, gramians = random_gramians(k, 500, k, 2 * k)
     weights = batch_of(min_norm)(gramians).weights
     gains = np.einsum("nkl,nl->nk", gramians, weights)
     norm = np.einsum("nk,nk->n", gains, weights)
@@ -194,7 +197,7 @@ def test_random_degenerate_rows_are_solved_and_hurt_nothing(make, k):
     assert worst.min() > -2e-7
 
 
-@pytest.mark.parametrize("k", [3, 6, 7, 12])
+@pytest.mark.parametrize("k", [3, 12])
 def test_above_agrees_with_nonnegative_least_squares(k):
     # min |J^T (u + x)|^2 over x >= 0 is a least-squares problem with rows J^T.
     rows, gramians = random_gramians(k, 20, k, 2 * k)
@@ -240,18 +243,14 @@ def test_the_solution_is_differentiable_where_it_is_unique(k):
 
 @every_method
 def test_the_direction_is_differentiable_where_rows_are_duplicates(make):
-    rows = jnp.array([[1.0, 0], [1, 0], [-0.5, 1]])
-    # It keeps the duplicates: the weights of two that part have no derivative.
-    bump = jnp.array([[0.3, -0.2], [0.3, -0.2], [0.1, 0.4]])
-
     @jax.jit
     def value(rows):
         return jnp.sin(solve(make, rows @ rows.T).weights @ rows).sum()
 
-    slope = jax.grad(value)
-    assert jnp.isfinite(slope(rows)).all()
     with jax.enable_x64(True):
-        rows, bump = (jnp.asarray(x, jnp.float64) for x in (rows, bump))
+        rows = jnp.array([[1.0, 0], [1, 0], [-0.5, 1]])
+        # It keeps the duplicates: the weights of two that part have no derivative.
+        bump = jnp.array([[0.3, -0.2], [0.3, -0.2], [0.1, 0.4]])
         ends = value(rows + 1e-5 * bump), value(rows - 1e-5 * bump)
-        found = jnp.vdot(slope(rows), bump)
+        found = jnp.vdot(jax.grad(value)(rows), bump)
         np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
