@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
-from harness import exit_with_message, machine, use_cores
+from harness import exit_with_message, machine, show, use_cores
 
 from morl import scalarize, weighting
 from morl.fronts.search import Box
@@ -307,16 +307,6 @@ def ten_weightings() -> jax.Array:
     """Even, without the ends, the first objective's share rising."""
     share = jnp.linspace(0.05, 0.95, 10)
     return jnp.stack([share, 1 - share], 1)
-
-
-def show(title: str, head: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
-    """Prints a table as the page holds it."""
-    head = [*head]
-    print(f"\n{title}\n")
-    print("| " + " | ".join(head) + " |")
-    print("|" + "---|" * len(head))
-    for line in lines:
-        print("| " + " | ".join(line) + " |", flush=True)
 
 
 def weighting_lines(settings: Settings) -> Iterable[list[str]]:

@@ -205,6 +205,16 @@ def run(
     report(benchmark, rows, of_peer)
 
 
+def show(title: str, head: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
+    """Prints a table as the page holds it."""
+    head = [*head]
+    print(f"\n{title}\n")
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * len(head))
+    for line in lines:
+        print("| " + " | ".join(line) + " |", flush=True)
+
+
 def exit_with_message(main: Callable[[], None]) -> None:
     """Runs a benchmark; what it cannot do is one clear message and an exit code.
 

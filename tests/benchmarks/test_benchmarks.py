@@ -18,6 +18,7 @@ WITHOUT_MODEL = (
     "conflict_step",
     "evolution",
     "hypervolume",
+    "residuals",
     "weightings",
 )
 QUESTIONS = ("features", "generation", "heads")

@@ -116,6 +116,7 @@ def little(place):
     return place
 
 
+@pytest.mark.slow
 def test_heads_find_the_model_that_a_run_was_given_by_path(command, little, fitted):
     model = little / "mine"
     shutil.copytree(fitted.model, model)

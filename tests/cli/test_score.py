@@ -294,6 +294,7 @@ def test_heads_give_what_the_model_says_of_each_response(command, headed, fitted
         assert parts(response)["helpful"]["reason"] == "head on layer 1, last"
 
 
+@pytest.mark.slow
 def test_heads_see_what_they_were_fitted_to_see_and_say_so(
     command, headed, fitted, tmp_path
 ):

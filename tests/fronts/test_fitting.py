@@ -96,6 +96,7 @@ def with_other_features(features, part):
     return Features(values, features.lengths, features.starts, features.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flipped", ["judge", "selector"])
 def test_neither_part_changes_with_the_labels_or_responses_of_the_other(
     model, feedback, fitted, flipped

@@ -55,6 +55,7 @@ def policy(model):
     return Policy(model, PROMPTS, heads(1, 1), heads(2, 2), settings)
 
 
+@pytest.mark.slow
 def test_a_policy_is_traced_in_the_units_of_its_own_answers(policy):
     front = morl.trace(reward, policy, weights=np.eye(2), resamples=10)
     assert front.objectives == ("helpful", "harmless")
@@ -100,6 +101,7 @@ def test_answers_are_kept_and_read_again(policy, tmp_path):
     np.testing.assert_array_equal(first.rewards, again.rewards)
 
 
+@pytest.mark.slow
 def test_heads_see_no_more_of_a_candidate_than_of_what_they_were_fitted_to(policy):
     short = Truncation(24, 3)
     cut = replace(

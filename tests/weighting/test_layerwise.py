@@ -53,6 +53,7 @@ def layer_by_layer(params, tokens):
     )
 
 
+@pytest.mark.slow
 def test_a_chain_with_a_stack_has_the_direct_gramian(key):
     with jax.enable_x64(True):
         params, tokens = draw(key, kind=jnp.float64)
