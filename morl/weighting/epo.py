@@ -1,5 +1,7 @@
 """EPO: the Pareto-optimal point where preferences times losses are equal."""
 
+from functools import partial
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -56,9 +58,7 @@ def epo(prefs: Prefs | None = None, *, tolerance: float = 1e-4) -> Weighting:
     """
 
     checked = positive_prefs(prefs, "epo")
-
-    def losses_of(signals: Signals) -> Float[Array, " k"]:
-        return present_losses(signals, "epo")
+    losses_of = partial(present_losses, method="epo")
 
     def init(num_objectives: int) -> State:
         del num_objectives
