@@ -27,7 +27,9 @@ WEIGHTINGS: dict[str, Weighting] = {
     "cagrad c=2": weighting.cagrad(2.0),
     "raco c=0.5": weighting.raco(0.5),
     "nash": weighting.nash(),
+    "fair alpha=0.5": weighting.fair(0.5),
     "fair alpha=2": weighting.fair(2.0),
+    "fair alpha=4": weighting.fair(4.0),
     "epo": weighting.epo(),
 }
 EQUATIONS = ("nash", "fair")
@@ -144,11 +146,8 @@ def main() -> None:
     settings = tyro.cli(Settings, description=__doc__)
     use_cores(settings.cores)
     head = ("weighting", *(kind.__name__ for kind in KINDS))
-    show(
-        f"Worst residual, and share above 1e-6, of {settings.sets:,}",
-        head,
-        lines(settings),
-    )
+    title = f"Worst residual, and share above 1e-6, of {settings.sets:,} sets"
+    show(title, head, lines(settings))
     print(f"\n{machine()}")
 
 

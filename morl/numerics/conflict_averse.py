@@ -6,8 +6,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from morl.numerics.pivoting import Problem, Subspace, free_entries, polished, refined
-from morl.numerics.small_qp import LEAST_VIOLATION, RIDGE, above_qp, unit_diagonal
+from morl.numerics.pivoting import (
+    RIDGE,
+    Problem,
+    Subspace,
+    free_entries,
+    polished,
+    refined,
+)
+from morl.numerics.small_qp import LEAST_VIOLATION, above_qp, unit_diagonal
 
 # How far a walk heads along a ray on which the function falls without end.
 FAR = 1e4
@@ -92,8 +99,8 @@ def conflict_averse(
     serves here too.
 
     Where :math:`g_w = 0` the gradients cancel, no direction improves all, and the ball
-    holds some that hurt none: one of them is taken. An objective whose gradient is zero
-    is left out, since no direction helps or hurts it.
+    holds some that hurt none: the one nearest to :math:`g_0` is taken. An objective
+    whose gradient is zero is left out, since no direction helps or hurts it.
 
     Args:
       gramian: :math:`G`.
@@ -123,13 +130,15 @@ def conflict_averse(
     gramian = gramian / jnp.where(size > 0, size, 1)
     along = gramian @ centre
     middle = centre @ along
-    middle = jnp.where(middle > _noise(gramian, centre), middle, 0)
+    middle = jnp.where(middle > square_noise(gramian, centre), middle, 0)
     move, point = _solved(gramian, along, radius**2 * middle, allowed)
     count = jnp.maximum(jnp.sum(allowed), 1)
     mean = jnp.sum(jnp.diagonal(gramian)) / count
 
     def squared(weights: Float[Array, " k"]) -> Float[Array, ""]:
-        return jnp.maximum(weights @ gramian @ weights - _noise(gramian, weights), 0)
+        return jnp.maximum(
+            weights @ gramian @ weights - square_noise(gramian, weights), 0
+        )
 
     def unmet(move: Float[Array, " k"]) -> Float[Array, ""]:
         slope = gramian @ (centre + move)
@@ -174,10 +183,20 @@ def _harmless_move(
     )[0]
 
 
-def _noise(
+def square_noise(
     gramian: Float[Array, "k k"], weights: Float[Array, " k"]
 ) -> Float[Array, ""]:
-    """What rounding leaves of the squared length of a combination that cancels."""
+    """What rounding may leave of the squared length of a combination that cancels.
+
+    Args:
+      gramian: Inner products of what is combined.
+      weights: Of the combination.
+
+    Examples:
+      >>> noise = square_noise(jnp.eye(2), jnp.array([3.0, -4.0]))
+      >>> float(noise / jnp.finfo(noise.dtype).eps)
+      200.0
+    """
     eps = jnp.finfo(gramian.dtype).eps
     return NOISE * eps * (weights**2 @ jnp.diagonal(gramian))
 
@@ -213,7 +232,7 @@ def _optimum(setting: _Setting, subspace: Subspace) -> _Optimum:
     level = p / jnp.where(total > 0, total, 1)
     tilt = level * (ones @ r) - r
     least = level @ plain @ level
-    some = least > NOISE * eps * (level**2 @ jnp.diagonal(plain))
+    some = least > square_noise(plain, level)
     left = phi - tilt @ plain @ tilt
     ends = left > NOISE * eps * phi
     least, left = jnp.where(some, least, 1), jnp.where(ends, left, 1)

@@ -50,9 +50,8 @@ def power_equation(
 
     Args:
       gramian: Inner products of the gradients; entries from 1e-20 to 1e30 in float32.
-      alpha: Exponent :math:`\alpha > 0`. In float32, from 0.5 to 2 it solves gradients
-        whose lengths differ by up to a million times (one in a thousand misses at 0.5),
-        at 4 by up to ten thousand; smaller ones need lengths that are closer.
+      alpha: Exponent :math:`\alpha > 0`. Far from 1, gradients of very different
+        lengths are beyond float32, and the residual says so.
       present: Rows that count; None for all. Others may hold anything.
 
     Returns:

@@ -100,14 +100,18 @@ def _mixed(
     gramian: Float[Array, "k k"], prefs: Float[Array, " k"]
 ) -> Float[Array, " k"]:
     """The weights, with derivatives that are finite at equal eigenvalues too."""
-    found = _roots(gramian)
+    return _applied(_roots(gramian), prefs)
+
+
+def _applied(found: _Roots, prefs: Float[Array, " k"]) -> Float[Array, " k"]:
     return found.vectors @ (found.roots * (prefs @ found.vectors))
 
 
 @_mixed.defjvp
 def _mixed_jvp(primals: tuple, tangents: tuple) -> tuple:
     gramian, prefs = primals
-    found, weights = _roots(gramian), _mixed(gramian, prefs)
+    found = _roots(gramian)
+    weights = _applied(found, prefs)
     vectors = found.vectors
     moved = vectors.T @ tangents[0] @ vectors
     turned = vectors @ ((_slopes(found) * moved) @ (prefs @ vectors))
@@ -115,7 +119,7 @@ def _mixed_jvp(primals: tuple, tangents: tuple) -> tuple:
     first = jnp.argmax(found.kept)
     growth = moved[first, first] / (2 * found.least)
     growth = jnp.where(jnp.isfinite(found.least), growth, 0)
-    return weights, turned + growth * weights + _mixed(gramian, tangents[1])
+    return weights, turned + growth * weights + _applied(found, tangents[1])
 
 
 def _slopes(found: _Roots) -> Float[Array, "k k"]:

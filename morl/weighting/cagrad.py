@@ -33,9 +33,9 @@ def cagrad(c: float = DEFAULT_RADIUS, prefs: Prefs | None = None) -> Weighting:
 
     Returns:
       A stateless :class:`Weighting`. Its residual is that of
-      :func:`morl.numerics.conflict_averse`. Where the
-      gradients cancel and the ball holds directions that hurt none, the rule does not
-      say which; the nearest to :math:`g_0` is taken.
+      :func:`morl.numerics.conflict_averse`. Where the gradients cancel and the ball
+      holds directions that hurt none, the rule does not say which; the nearest to
+      :math:`g_0` is taken.
 
     Raises:
       InputError: ``c`` or an entry of ``prefs`` is negative or not finite, or all

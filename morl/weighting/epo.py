@@ -41,11 +41,10 @@ def epo(prefs: Prefs | None = None, *, tolerance: float = 1e-4) -> Weighting:
 
     Returns:
       A stateless :class:`Weighting` that needs positive losses; its weights lie on the
-      simplex, and its residual is that of the linear program: at most 1e-6 where
-      gradients are independent, zero or opposite. Of more gradients than dimensions, or
-      duplicate ones, up to one in fifty is not solved in float32, and the residual says
-      so. At an end of the front
-      where a loss is 0 its gradient vanishes too, and steps can come to rest there.
+      simplex, and its residual is that of the linear program. Of sets with duplicate
+      gradients some are not solved in float32, and the residual says so. At an end of
+      the front where a loss is 0 its gradient vanishes too, and steps can come to rest
+      there.
 
     Raises:
       InputError: An entry of ``prefs`` is not above 0 or not finite.

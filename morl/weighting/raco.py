@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from morl.numerics.conflict_averse import conflict_averse
+from morl.numerics.conflict_averse import conflict_averse, square_noise
 from morl.weighting.cagrad import DEFAULT_RADIUS, checked_radius
 from morl.weighting.contract import (
     Prefs,
@@ -65,8 +65,7 @@ def raco(c: float = DEFAULT_RADIUS, prefs: Prefs | None = None) -> Weighting:
         size = jnp.max(jnp.diagonal(gramian))
         scaled = gramian / jnp.where(size > 0, size, 1)
         square = clipped @ scaled @ clipped
-        noise = 8 * jnp.finfo(gramian.dtype).eps * (clipped**2 @ jnp.diagonal(scaled))
-        known = square > noise
+        known = square > square_noise(scaled, clipped)
         ratio = (centre @ scaled @ centre) / jnp.where(known, square, 1)
         length = jnp.where(known & (ratio > 0), ratio, 1)
         length = jnp.where(known & (ratio > 0), radius * jnp.sqrt(length), 0)
