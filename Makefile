@@ -51,12 +51,11 @@ docs: $(STAMP)  ## The HTML documentation, in docs/_build/html
 
 peers: $(PEERS)/.installed  ## .venv-peers: torch, transformers, torchjd and pymoo, which tests and benchmarks compare with (Python 3.11)
 
-$(PEERS)/.installed:
+$(PEERS)/.installed: benchmarks/peers/requirements.txt
 	@command -v python3.11 >/dev/null || { echo "the peers need python3.11 on the PATH"; exit 1; }
 	python3.11 -m venv $(PEERS)
 	$(PEERS)/bin/pip install -q --upgrade pip
-	$(PEERS)/bin/pip install -q 'torch==2.13.0' 'transformers>=5,<6' gguf 'pymoo==0.6.2' moocore \
-		'torchjd[cagrad,fairgrad,nash_mtl]==0.18.0'
+	$(PEERS)/bin/pip install -q -r benchmarks/peers/requirements.txt
 	@touch $@
 
 bench: $(STAMP) peers  ## Ours and the peers side by side, float32 on two cores
