@@ -30,8 +30,8 @@ class Tableau(NamedTuple):
     Attributes:
       matrix: :math:`M` where nothing is inside; :math:`M_{SS}^{-1}` in the block of
         those that are.
-      columns: :math:`Q` where nothing is inside; :math:`-M_{SS}^{-1} Q_S` in the rows
-        of those that are.
+      columns: :math:`Q` where nothing is inside; in the rows of those that are,
+        :math:`X_S = -M_{SS}^{-1} Q_S`, and in the others :math:`M X + Q`.
     """
 
     matrix: Float[Array, "k k"]
@@ -96,6 +96,8 @@ class Problem(NamedTuple):
       minimiser: From the columns of a subspace to the minimiser over it, signs free.
       gradient: The gradient at the minimiser over a subspace, less its multiplier of an
         equality. Where nothing is inside, only its order and signs matter.
+      slopes: The same outside the subspace, from the columns of a tableau, where these
+        hold it; None where they do not.
     """
 
     matrix: Float[Array, "k k"]
@@ -103,6 +105,7 @@ class Problem(NamedTuple):
     allowed: Bool[Array, " k"]
     minimiser: Callable[[Subspace], Float[Array, " k"]]
     gradient: Callable[[Subspace], Float[Array, " k"]]
+    slopes: Callable[[Float[Array, "k r"]], Float[Array, " k"]] | None = None
 
 
 def refined(
@@ -141,6 +144,16 @@ def polished(problem: Problem, inside: Bool[Array, " k"]) -> Subspace:
         lambda columns: block @ columns, target, solved, symmetric=True
     )
     return Subspace(inside, columns)
+
+
+def least(values: Float[Array, " k"]) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The least of what holds no NaN, and where it first stands.
+
+    Two reductions, which take a batch a fraction of the time of ``argmin`` on a CPU.
+    """
+    value = jnp.min(values)
+    places = jnp.arange(values.size)
+    return value, jnp.min(jnp.where(values <= value, places, values.size - 1))
 
 
 class _Walk(NamedTuple):
@@ -207,23 +220,25 @@ def _walked(problem: Problem) -> tuple[Bool[Array, " k"], Float[Array, "k k"]]:
         falling = inside & (aim <= 0)
         ratio = jnp.where(point > 0, point / jnp.where(falling, point - aim, 1), 0)
         ratio = jnp.where(falling, ratio, jnp.inf)
-        leaving, blocked = jnp.argmin(ratio), jnp.any(falling)
-        share = jnp.minimum(ratio[leaving], 1)
+        share, leaving = least(ratio)
+        blocked, share = share < jnp.inf, jnp.minimum(share, 1)
         out = blocked & (jnp.arange(size) == leaving)
         moved = jnp.where(inside & ~out, point + share * (aim - point), 0)
         # An entry that leaves as it came had a slope of nothing but rounding.
         refused = walk.refused | (out & (leaving == walk.index) & (share == 0))
         # Of use where nothing blocks, and there the point is the minimiser.
-        slope = jnp.where(
-            inside | refused | ~problem.allowed, jnp.inf, problem.gradient(here)
-        )
-        entering = jnp.argmin(slope)
-        least = -eps * (1 + jnp.max(moved))
+        if problem.slopes is None:
+            slope = problem.gradient(here)
+        else:
+            slope = problem.slopes(walk.tableau.columns)
+        slope = jnp.where(inside | refused | ~problem.allowed, jnp.inf, slope)
+        steepest, entering = least(slope)
+        rounding = eps * (1 + jnp.max(moved))
         return walk._replace(
             point=jnp.maximum(moved, 0),
             refused=refused,
             index=jnp.where(blocked, leaving, entering).astype(jnp.int32),
-            done=~blocked & ~(slope[entering] < least),
+            done=~blocked & ~(steepest < -rounding),
         )
 
     def step(walk: _Walk) -> _Walk:

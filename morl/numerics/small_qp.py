@@ -110,7 +110,10 @@ def _linear_problem(
     def gradient(subspace: Subspace) -> Float[Array, " k"]:
         return matrix @ minimiser(subspace) + linear
 
-    return Problem(matrix, linear[:, None], allowed, minimiser, gradient)
+    def slopes(columns: Float[Array, "k r"]) -> Float[Array, " k"]:
+        return columns[:, 0]
+
+    return Problem(matrix, linear[:, None], allowed, minimiser, gradient, slopes)
 
 
 @jax.custom_jvp
