@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from morl.errors import InputError
 from morl.numerics import conflict_averse, least_norm
+from morl.numerics.conflict_averse import square_noise
 from morl.weighting import Signals, cagrad, raco
 
 TWO = np.array([[-4.0, 1, 1], [6, 1, 1]])
@@ -135,14 +136,15 @@ def test_more_gradients_than_dimensions_are_solved():
 
 def test_the_residual_sees_what_leaves_the_ball():
     rows = np.random.default_rng(8).standard_normal((500, 8, 5))
-    centre = jnp.full(8, 1 / 8)
-    found = jax.jit(jax.vmap(lambda g: conflict_averse(g, centre, 2.0)))(
-        gramians_of(rows)
-    )
+    centre, gramians = jnp.full(8, 1 / 8), gramians_of(rows)
+    found = jax.jit(jax.vmap(lambda g: conflict_averse(g, centre, 2.0)))(gramians)
     move = np.einsum("nk,nkp->np", np.asarray(found.move, np.float64), rows)
-    mean = np.linalg.norm(rows.mean(axis=1), axis=1)
-    excess = (np.linalg.norm(move, axis=1) / mean - 2) / 3
-    assert (excess <= np.asarray(found.residual) + 3e-3).all()
+    length, mean = np.linalg.norm(move, axis=1), np.linalg.norm(rows.mean(1), axis=1)
+    excess = (length / mean - 2) / 3
+    # A combination that cancels has a length that float32 knows up to this.
+    noise = np.asarray(jax.vmap(square_noise)(gramians, found.move)) / (2 * length)
+    assert (excess <= np.asarray(found.residual) + noise / (3 * mean)).all()
+    assert np.median(noise / (3 * mean)) < 1e-4
     assert (found.residual >= 0).all()
 
 
