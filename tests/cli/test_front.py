@@ -132,6 +132,7 @@ def test_heads_find_the_model_that_a_run_was_given_by_path(command, little, fitt
     assert "add --model NAME" in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little")
 def test_too_little_feedback_for_held_out_prompts_says_so(command, fitted):
     ran = command("front", "config.yaml", "--model", fitted.model, "--cache", "cache")

@@ -349,6 +349,7 @@ def test_a_rewarded_length_in_tokens_counts_those_of_the_response(
     assert found["responses"][0]["utility"] == len(encoded.responses[0])
 
 
+@pytest.mark.slow
 def test_a_finished_run_needs_no_other_argument(command, run_folder, fitted):
     argv = ["--prompt", "q", "--text", "some words", "--text", "to learn"]
     (found,) = rows(command("score", run_folder, *argv, "--json"))

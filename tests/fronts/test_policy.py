@@ -66,6 +66,7 @@ def test_a_policy_is_traced_in_the_units_of_its_own_answers(policy):
     np.testing.assert_allclose(front.base.rewards, 0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_heads_are_found_by_the_names_of_the_objectives(policy):
     swapped = lambda heads: replace(
         heads,

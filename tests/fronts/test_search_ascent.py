@@ -147,6 +147,7 @@ def test_dominated_starts_reach_the_front_too():
     np.testing.assert_allclose(exact(found, [-1.1, -1.1]), 0.72 * 4 / 5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_many_runs_vmap_to_the_same_as_each_alone(key):
     starts = jnp.stack([starts_in(UNIT, k, num=3) for k in jax.random.split(key)])
     run = partial(ascend, linear_front, reference=[-1.1, -1.1], box=UNIT, num_steps=20)

@@ -30,7 +30,9 @@ CONCAVE = {"vlmop2": vlmop2(), "vlmop2 of 20": vlmop2(20), "zdt2": zdt2(5)}
 every_problem = pytest.mark.parametrize(
     "problem",
     [
-        pytest.param(problem, id=name, marks=pytest.mark.slow if " of " in name else ())
+        pytest.param(
+            problem, id=name, marks=() if name == "vlmop2" else pytest.mark.slow
+        )
         for name, problem in CONCAVE.items()
     ],
 )
@@ -99,6 +101,7 @@ def test_exact_search_meets_the_closed_form_of_vlmop1(key):
     np.testing.assert_allclose(found.designs[:, 0], [1, 2 / 3, 1.5], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_exact_search_by_default_is_as_exact_as_its_weighting(key):
     found = exact(CONCAVE["vlmop2"], key, 1 / DIRECTIONS, weighting=epo)
     np.testing.assert_allclose(angles_of(found), ANGLES, atol=0.02)
@@ -126,6 +129,7 @@ def test_multitask_first_mends_the_constraints_alone():
     assert (found.rewards[:-1, 0] < problem.rewards(starts[0])[0]).all()
 
 
+@pytest.mark.slow
 def test_a_design_on_the_front_outside_its_region_needs_the_constraints_first():
     problem = vlmop2()
     starts = jnp.asarray(problem.designs(3)[1:2], jnp.float32).repeat(len(ANGLES), 0)
@@ -136,6 +140,7 @@ def test_a_design_on_the_front_outside_its_region_needs_the_constraints_first():
     assert regions(problem, starts).trace[-1].max() < 2e-3
 
 
+@pytest.mark.slow
 def test_a_loss_held_at_its_bound_does_not_stop_the_others():
     # On x1 = 0 the first loss of ZDT2 is least and cannot move; the second must fall.
     problem = zdt2(5)

@@ -152,6 +152,7 @@ def test_hidden_states_do_not_touch_the_output_matrix():
     assert not np.any(grads.head[...])
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_finite_differences():
     model = Transformer(replace(SMALL, qk_norm=True, qkv_bias=True), rngs=nnx.Rngs(4))
     graph, state = nnx.split(model)

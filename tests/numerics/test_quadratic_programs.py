@@ -60,7 +60,9 @@ def by_qpax(gramian, linear, lower):
     )
 
 
-@pytest.mark.parametrize("k", [3, 8, 32])
+@pytest.mark.parametrize(
+    "k", [*(pytest.param(k, marks=pytest.mark.slow) for k in (3, 32)), 8]
+)
 def test_the_points_are_those_of_quadprog(k):
     with jax.enable_x64(True):
         found = solved(*map(jnp.asarray, drawn(k)))
@@ -70,7 +72,7 @@ def test_the_points_are_those_of_quadprog(k):
     np.testing.assert_allclose(points, expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("k", [3, 8])
+@pytest.mark.parametrize("k", [pytest.param(3, marks=pytest.mark.slow), 8])
 def test_the_points_are_those_of_qpax(k):
     with jax.enable_x64(True):
         given = tuple(map(jnp.asarray, drawn(k)))

@@ -62,6 +62,7 @@ def test_the_ends_of_each_objective_stay_while_there_is_room_for_them():
     assert host.non_dominated(np.asarray(archive.points, float)).all()
 
 
+@pytest.mark.slow
 def test_of_equally_crowded_points_the_newest_goes():
     points = jnp.array([[1.0, 0.0], [0.0, 1.0]])
     archive = update_archive(init_archive(1, 2), points, jnp.array([7, 8]))

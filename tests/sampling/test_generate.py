@@ -51,7 +51,7 @@ def greedy_by_full_forwards(model, prompt, count):
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-@pytest.mark.parametrize("qk_norm", [False, True])
+@pytest.mark.parametrize("qk_norm", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_decoding_with_the_cache_equals_the_full_forward(qk_norm, copies):
     config = replace(CONFIG, qk_norm=qk_norm, qkv_bias=True, tied=False)
     model = Transformer(config, rngs=nnx.Rngs(3))
@@ -91,7 +91,11 @@ def test_temperature_zero_takes_the_most_probable_token(model, key):
 
 
 @pytest.mark.parametrize(
-    "filters", [{}, {"top_k": 50, "top_p": 0.7, "min_p": 0.02, "temperature": 1.3}]
+    "filters",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"top_k": 50, "top_p": 0.7, "min_p": 0.02, "temperature": 1.3},
+    ],
 )
 def test_a_sequence_depends_on_its_prompt_and_key_alone(model, key, filters):
     keys = jax.random.split(key, 3)

@@ -16,6 +16,10 @@ from morl.weighting import Signals, cagrad, raco
 TWO = np.array([[-4.0, 1, 1], [6, 1, 1]])
 THREE = np.array([[2.0, 0, 1], [-1, 1, 0], [0, -1, 3]])
 every_method = pytest.mark.parametrize("make", [cagrad, raco])
+# What they share, where it takes long.
+either_method = pytest.mark.parametrize(
+    "make", [cagrad, pytest.param(raco, marks=pytest.mark.slow)]
+)
 
 
 def narrow(rows):
@@ -89,7 +93,7 @@ def test_weights_are_the_published_numbers():
 
 
 @pytest.mark.parametrize("c", [0.5, 2.0])
-@pytest.mark.parametrize("k", [3, 7])
+@pytest.mark.parametrize("k", [3, pytest.param(7, marks=pytest.mark.slow)])
 def test_no_direction_of_the_ball_improves_the_worst_more(k, c):
     for rows in random_rows(k, 5, k):
         gramian, centre = rows @ rows.T, np.full(k, 1 / k)
@@ -134,6 +138,7 @@ def test_more_gradients_than_dimensions_are_solved():
     assert np.mean(residual <= 1e-6) > 0.97
 
 
+@pytest.mark.slow
 def test_the_residual_sees_what_leaves_the_ball():
     rows = np.random.default_rng(8).standard_normal((500, 8, 5))
     centre, gramians = jnp.full(8, 1 / 8), gramians_of(rows)
@@ -161,6 +166,7 @@ def test_a_radius_of_zero_is_the_mean(make):
     np.testing.assert_allclose(solve(make, narrow(TWO), 0.0).weights, 1 / 2)
 
 
+@pytest.mark.slow
 def test_a_large_radius_has_the_direction_of_the_least_norm():
     weights, _ = at_radius(narrow(THREE), 1e4, jnp.full(3, 1 / 3))
     expected = jax.jit(least_norm)(narrow(THREE)).point
@@ -186,7 +192,7 @@ def test_raco_corrects_no_objective_beyond_its_preference():
         np.testing.assert_allclose(found, centre + length * clipped, rtol=2e-5)
 
 
-@every_method
+@either_method
 def test_permuting_objectives_permutes_weights(make):
     order = jnp.array([2, 0, 1])
     permuted = solve(make, narrow(THREE)[order][:, order]).weights
@@ -204,7 +210,7 @@ def test_the_size_of_all_gradients_changes_no_weight(make, scale):
     assert found.residual <= 1e-6
 
 
-@every_method
+@either_method
 def test_an_absent_objective_has_no_weight_and_the_others_are_solved_without_it(make):
     gramian = jnp.full((3, 3), jnp.nan).at[::2, ::2].set(narrow(TWO))
     found = solve(make, gramian, 0.5, jnp.array([True, False, True]))
@@ -256,6 +262,7 @@ def dependent(kind, rows):
     return rows
 
 
+@pytest.mark.slow
 def test_some_dependent_gradients_among_others_are_solved():
     half = random_rows(12, 300, 6)
     kinds = ("zero", "opposite", "opposite in another unit", "three that cancel")
@@ -273,7 +280,7 @@ def test_some_dependent_gradients_among_others_are_solved():
     np.testing.assert_allclose(scaled, left.weights, rtol=1e-2, atol=1e-3)
 
 
-@pytest.mark.parametrize("k", [3, 8])
+@pytest.mark.parametrize("k", [3, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_weights_are_differentiable_where_they_are_unique(k):
     rng = np.random.default_rng(k)
     with jax.enable_x64(True):

@@ -74,6 +74,7 @@ def test_the_residual_is_at_most_a_millionth_in_a_large_batch():
     assert float(solve(gramians, losses).residual.max()) <= 1e-6
 
 
+@pytest.mark.slow
 def test_the_linear_program_is_exact_in_float64():
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
@@ -90,6 +91,7 @@ def test_the_linear_program_is_exact_in_float64():
             assert residual < 1e-11
 
 
+@pytest.mark.slow
 def test_epo_says_so_where_no_weights_meet_the_conditions():
     # No Gramian: nothing on the simplex lowers both.
     matrix = -jnp.ones((2, 2))

@@ -64,6 +64,7 @@ def test_a_chain_with_a_stack_has_the_direct_gramian(key):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_list_of_layers_has_the_gramian_of_the_stack(key):
     params, tokens = draw(key)
     apart = [jax.tree.map(lambda leaf, i=i: leaf[i], params[1]) for i in range(DEPTH)]

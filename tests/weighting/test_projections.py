@@ -22,6 +22,14 @@ NUMBERS = {
 every_method = pytest.mark.parametrize(
     "make", [case[0] for case in NUMBERS.values()], ids=NUMBERS.keys()
 )
+# What they share, where it takes long.
+any_method = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name, marks=() if make is upgrad else pytest.mark.slow)
+        for name, (make, *_) in NUMBERS.items()
+    ],
+)
 
 
 def solve(make, gramian, present=None):
@@ -56,7 +64,7 @@ def test_weights_are_the_published_numbers(name):
             np.testing.assert_allclose(wide.weights, expected, atol=1e-10)
 
 
-@every_method
+@any_method
 def test_the_residual_is_at_most_a_millionth_on_random_gramians(make):
     for k in (3, 8):
         _, gramians = random_gramians(k, 500, k, 2 * k)
@@ -71,7 +79,7 @@ def test_the_residual_is_at_most_a_millionth_on_ten_thousand_random_gramians(mak
         assert float(batch_of(make)(gramians).residual.max()) <= 1e-6, k
 
 
-@every_method
+@any_method
 @pytest.mark.parametrize("k", [pytest.param(16, marks=pytest.mark.slow), 64])
 def test_the_residual_is_small_for_many_objectives(make, k):
     _, gramians = random_gramians(k, 8, k, 2 * k)
@@ -223,7 +231,7 @@ def test_least_norm_agrees_with_scipy():
         np.testing.assert_allclose(found, best.x, atol=1e-4)
 
 
-@pytest.mark.parametrize("k", [3, 8])
+@pytest.mark.parametrize("k", [3, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_solution_is_differentiable_where_it_is_unique(k):
     rng = np.random.default_rng(3)
     with jax.enable_x64(True):
@@ -241,7 +249,7 @@ def test_the_solution_is_differentiable_where_it_is_unique(k):
         np.testing.assert_allclose(slope, numeric, rtol=1e-5)
 
 
-@every_method
+@any_method
 def test_the_direction_is_differentiable_where_rows_are_duplicates(make):
     @jax.jit
     def value(rows):
