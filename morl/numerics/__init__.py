@@ -1,4 +1,4 @@
-"""Arithmetic that every room shares: masked statistics, norms, bootstrap, rows."""
+"""Arithmetic that every room shares: masked statistics, extremes, norms, rows."""
 
 from morl.numerics.bootstrap import (
     NUM_RESAMPLES,
@@ -7,6 +7,7 @@ from morl.numerics.bootstrap import (
     resampled_means,
 )
 from morl.numerics.conflict_averse import AverseSolution, conflict_averse
+from morl.numerics.extremes import first_largest
 from morl.numerics.masked import WeightedSum, masked_mean, masked_sum
 from morl.numerics.norms import length, unit
 from morl.numerics.power_equation import PowerSolution, power_equation
@@ -23,6 +24,7 @@ __all__ = [
     "combine",
     "conflict_averse",
     "cross_gramian",
+    "first_largest",
     "gramian",
     "interval",
     "least_norm",

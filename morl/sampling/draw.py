@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from morl.numerics import first_largest
+
 BLOCK = 256
 
 
@@ -131,23 +133,6 @@ def inverse_cdf(
     return row * BLOCK + jnp.argmax(inner > inside)
 
 
-def most_probable(logits: Float[Array, " v"]) -> Int[Array, ""]:
-    """The first of the largest logits.
-
-    Two reductions, which take a batch half the time of ``argmax`` on a CPU.
-
-    Args:
-      logits: Without NaN.
-
-    Examples:
-      >>> int(most_probable(jnp.array([0.0, 2.0, 2.0])))
-      1
-    """
-    places = jnp.arange(logits.shape[0])
-    among = jnp.where(logits >= jnp.max(logits), places, places[-1])
-    return jnp.min(among)
-
-
 def draw(
     logits: Float[Array, " v"], uniform: Float[Array, ""], sampler: Sampler
 ) -> Drawn:
@@ -164,7 +149,7 @@ def draw(
     """
     normaliser = jax.nn.logsumexp(logits)
     if sampler.temperature is None:
-        token = most_probable(logits)
+        _, token = first_largest(logits)
         return Drawn(token, logits[token] - normaliser, jnp.float32(0))
     # Less the peak before the division: a tiny temperature would make it infinite.
     shares = filtered((logits - jnp.max(logits)) / sampler.temperature, sampler)

@@ -146,10 +146,12 @@ def test_the_residual_sees_what_leaves_the_ball():
     move = np.einsum("nk,nkp->np", np.asarray(found.move, np.float64), rows)
     length, mean = np.linalg.norm(move, axis=1), np.linalg.norm(rows.mean(1), axis=1)
     excess = (length / mean - 2) / 3
-    # A combination that cancels has a length that float32 knows up to this.
-    noise = np.asarray(jax.vmap(square_noise)(gramians, found.move)) / (2 * length)
-    assert (excess <= np.asarray(found.residual) + noise / (3 * mean)).all()
-    assert np.median(noise / (3 * mean)) < 1e-4
+    # A quarter of what may be noise, two roundings, is what float32 hides here.
+    noise = np.asarray(jax.vmap(square_noise)(gramians, found.move)) / 4
+    hidden = noise / (2 * length) / (3 * mean)
+    assert (excess <= np.asarray(found.residual) + hidden).all()
+    assert np.mean(hidden < 3e-3) > 0.99
+    assert np.median(hidden) < 1e-5
     assert (found.residual >= 0).all()
 
 
