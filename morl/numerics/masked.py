@@ -42,7 +42,7 @@ def masked_sum(
     """
     kind = jnp.promote_types(values.dtype, jnp.float32)
     count = mask if weights is None else jnp.where(mask, weights, 0)
-    scaled = values.astype(kind) * (1 if weights is None else weights)
+    scaled = values.astype(kind) * (1 if weights is None else count)
     # bfloat16 cannot count past 256 one by one: both sums accumulate in float32.
     kept = jnp.where(mask, scaled, 0)
     return WeightedSum(jnp.sum(kept, dtype=kind), jnp.sum(count, dtype=kind))

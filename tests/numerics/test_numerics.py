@@ -19,6 +19,13 @@ def test_padding_may_hold_nan():
     assert masked_mean(values, mask) == 2
 
 
+def test_the_weight_of_padding_may_be_nan_and_passes_no_gradient():
+    weights, mask = jnp.array([1.0, jnp.nan]), jnp.array([True, False])
+    total = lambda values: masked_sum(values, mask, weights).total
+    assert total(jnp.ones(2)) == 1
+    assert jax.grad(total)(jnp.ones(2)).tolist() == [1, 0]
+
+
 def test_an_empty_mask_gives_zero():
     values, mask = jnp.full(2, jnp.nan), jnp.zeros(2, bool)
     assert masked_sum(values, mask).mean == 0
