@@ -1,7 +1,7 @@
 """One decoder-only transformer for the Llama and Qwen families, in Flax NNX."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from morl.errors import InputError
+from morl.models.adapters import Adapter
 from morl.models.attention import (
     Heads,
     Rotary,
@@ -22,6 +23,11 @@ from morl.models.attention import (
 from morl.models.config import TransformerConfig
 
 INITIAL_SCALE = 0.02
+
+Biases: TypeAlias = tuple[Float[Array, "b _s _q"], ...]
+Remat: TypeAlias = Callable[..., Any]
+Held: TypeAlias = Callable[[Array], Array]
+Layer: TypeAlias = Callable[["Block", Float[Array, "d n"]], Float[Array, "d n"]]
 
 
 class Encoding(NamedTuple):
@@ -61,10 +67,13 @@ class Linear(nnx.Module):
         draw = INITIAL_SCALE * jax.random.normal(rngs.params(), shape)
         self.weight = nnx.Param(draw.astype(dtype))
         self.bias = nnx.Param(jnp.zeros(shape[0], dtype)) if bias else None
+        self.adapter: Adapter | None = nnx.data(None)
 
     def __call__(self, x: Float[Array, "i n"]) -> Float[Array, "o n"]:
         """The product, in the type of ``x``."""
         product = self.weight[...] @ x
+        if self.adapter is not None:
+            product = product + self.adapter(x)
         return product if self.bias is None else product + self.bias[...][:, None]
 
 
@@ -127,6 +136,12 @@ class Block(nnx.Module):
         gate, up = jnp.split(self.gate_up(self.ffn_norm(x)), 2)
         return x + self.down(jax.nn.silu(gate) * up)
 
+    def __call__(
+        self, x: Float[Array, "d n"], table: Rotary, biases: Biases, batch: int
+    ) -> Float[Array, "d n"]:
+        """The residual stream of ``batch`` whole rows, one layer further."""
+        return self.finish(x, attend(self.heads(x, table, batch), biases))
+
 
 class Transformer(nnx.Module):
     """A decoder-only language model: tokens in, hidden states out.
@@ -154,6 +169,7 @@ class Transformer(nnx.Module):
         self.embedding = nnx.Param(draw.astype(config.dtype))
         blocks = [Block(config, rngs=rngs) for _ in range(config.num_layers)]
         self.layers = nnx.List(blocks)
+        self.stack: Block | None = nnx.data(None)
         self.norm = RMSNorm(config.width, config.norm_epsilon, config.dtype)
         draw = INITIAL_SCALE * jax.random.normal(rngs.params(), shape)
         self.head = None if config.tied else nnx.Param(draw.astype(config.dtype))
@@ -179,6 +195,8 @@ class Transformer(nnx.Module):
         segments: Int[Array, "b t"],
         *,
         taps: Sequence[int] = (),
+        remat: Remat | None = None,
+        held: Held = lambda x: x,
     ) -> Encoding:
         """Hidden states of packed rows; the vocabulary product is not computed.
 
@@ -192,28 +210,51 @@ class Transformer(nnx.Module):
           positions: Position of each token; each response continues the prompt's.
           segments: -1 padding, 0 shared prompt, ``r`` the r-th response.
           taps: Layers, counted from 1, whose output is returned too.
+          remat: What a layer keeps for its backward pass, a policy of
+            ``jax.checkpoint_policies``; the rest is computed again. Everything is kept
+            without one.
+          held: Says where the residual stream of each layer is held, for models that
+            are split over devices (``jax.lax.with_sharding_constraint``).
 
         Returns:
           Hidden states after the final norm, and for each tap the residual stream after
           that many layers (before the final norm, the last one too).
         """
-        wrong = [tap for tap in taps if not 1 <= tap <= len(self.layers)]
-        if wrong:
-            raise InputError(
-                f"found {wrong}, expected 1 to {len(self.layers)}", where="taps"
-            )
+        depth = self.config.num_layers
+        if wrong := [tap for tap in taps if not 1 <= tap <= depth]:
+            raise InputError(f"found {wrong}, expected 1 to {depth}", where="taps")
         batch, length = tokens.shape
         causal = jnp.tri(length, dtype=bool)[None]
         biases = chunk_biases(visible(segments, segments) & causal, self.groups)
         table = self.rotary(positions.reshape(-1))
-        x = self.embed(tokens.reshape(-1))
-        tapped = {}
-        for count, layer in enumerate(self.layers, start=1):
-            x = layer.finish(x, attend(layer.heads(x, table, batch), biases))
-            if count in taps:
-                tapped[count] = rearrange(x, "d (b t) -> b t d", b=batch)
-        hidden = rearrange(self.norm(x), "d (b t) -> b t d", b=batch)
-        return Encoding(hidden, tuple(tapped[tap] for tap in taps))
+
+        def layer(block: Block, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
+            return held(block(x, table, biases, batch))
+
+        if remat is not None:
+            layer = jax.checkpoint(layer, policy=remat)
+        x, states = self._through(layer, held(self.embed(tokens.reshape(-1))), taps)
+        rows = lambda x: rearrange(x, "d (b t) -> b t d", b=batch)
+        return Encoding(rows(self.norm(x)), tuple(map(rows, states)))
+
+    def _through(
+        self, layer: Layer, x: Float[Array, "d n"], taps: Sequence[int]
+    ) -> tuple[Float[Array, "d n"], list[Float[Array, "d n"]]]:
+        """What all layers make of ``x``, and what it is at each tap."""
+        if self.stack is not None:
+            graph, stacked = nnx.split(self.stack)
+
+            def step(x: Array, part: nnx.State) -> tuple[Array, tuple[Array, ...]]:
+                x = layer(nnx.merge(graph, part), x)
+                return x, (x,) if taps else ()
+
+            x, states = jax.lax.scan(step, x, stacked)
+            return x, [states[0][tap - 1] for tap in taps]
+        states = {}
+        for count, block in enumerate(self.layers, start=1):
+            x = layer(block, x)
+            states[count] = x
+        return x, [states[tap] for tap in taps]
 
     def logits(self, hidden: Float[Array, "*batch d"]) -> Float[Array, "*batch v"]:
         """Unnormalised log-probabilities of the next token, in float32.

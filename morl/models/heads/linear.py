@@ -1,15 +1,12 @@
-"""Reward heads: from the features of a response to one reward an objective."""
+"""Linear heads: from the features of a response to one reward an objective."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from morl.errors import InputError
-
-POOLINGS = ("last", "mean", "sum")
+from morl.models.heads.family import Head, single
 
 
 class LinearHead(NamedTuple):
@@ -17,35 +14,6 @@ class LinearHead(NamedTuple):
 
     weight: Float[Array, "d k"]
     bias: Float[Array, " k"]
-
-
-@dataclass(frozen=True, order=True)
-class Reading:
-    """Which hidden state of a response stands for it.
-
-    Args:
-      layer: Layers passed, from 1; the model's last layer is read after its final norm.
-      pooling: ``"last"``, the response's last token; ``"mean"`` over the tokens
-        that the assistant wrote; or their ``"sum"``, which grows with length.
-
-    Raises:
-      InputError: The pooling is unknown or the layer is not positive.
-    """
-
-    layer: int
-    pooling: str
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot be read."""
-        if self.pooling not in POOLINGS:
-            raise InputError(
-                f"found {self.pooling!r}, expected one of {POOLINGS}",
-                where="reading.pooling",
-            )
-        if self.layer < 1:
-            raise InputError(
-                f"found {self.layer}, expected 1 or more", where="reading.layer"
-            )
 
 
 def init_linear_head(key: PRNGKeyArray, width: int, num_objectives: int) -> LinearHead:
@@ -84,3 +52,10 @@ def head_rewards(
     product = jnp.matmul(features, head.weight, preferred_element_type=jnp.float32)
     bias = jnp.expand_dims(head.bias, range(product.ndim - 1))
     return product + bias
+
+
+def linear() -> Head:
+    """One product with the features an objective: :class:`LinearHead`."""
+    return single(
+        init_linear_head, lambda params, states: head_rewards(params, states.response)
+    )

@@ -1,0 +1,273 @@
+"""Batches of feedback for reward models: rows of tokens or features, and their labels.
+
+Labels point into their own row, so a batch splits over devices along its rows alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from morl.errors import InputError
+from morl.feedback import Record, labelled_pairs
+from morl.models.chat import EncodedRecord
+from morl.training.features import PackedBatch, pack
+from morl.types import Names
+
+
+class Pairs(NamedTuple):
+    """Preferences between responses of one row.
+
+    Attributes:
+      better: Number of the preferred response in its row, from 0.
+      worse: Number of the other.
+      strength: Strength of the preference.
+      mask: Which objective each is for; nothing where there is none.
+    """
+
+    better: Int[Array | np.ndarray, "*n b p"]
+    worse: Int[Array | np.ndarray, "*n b p"]
+    strength: Float[Array | np.ndarray, "*n b p"]
+    mask: Bool[Array | np.ndarray, "*n b p k"]
+
+
+class Scores(NamedTuple):
+    """Scores of the responses of a row.
+
+    Attributes:
+      values: Score of each response; carries no meaning off the mask.
+      mask: Which objectives score it.
+    """
+
+    values: Float[Array | np.ndarray, "*n b r k"]
+    mask: Bool[Array | np.ndarray, "*n b r k"]
+
+
+class TokenRows(NamedTuple):
+    """Rows of a prompt and all its responses, as tokens.
+
+    Attributes:
+      packed: The rows.
+      ends: Place of each response's last token; 0 where there is no response.
+      prompt_ends: Place of the last token of the prompt.
+    """
+
+    packed: PackedBatch
+    ends: Int[Array | np.ndarray, "*n b r"]
+    prompt_ends: Int[Array | np.ndarray, "*n b"]
+
+
+class FeatureRows(NamedTuple):
+    """Rows of a prompt and all its responses, as features computed before.
+
+    Attributes:
+      responses: What stands for each response.
+      prompts: What stands for the prompt; None where no head reads it.
+    """
+
+    responses: Float[Array | np.ndarray, "*n b r d"]
+    prompts: Float[Array | np.ndarray, "*n b d"] | None
+
+
+class RewardBatch(NamedTuple):
+    """Rows and everything that is known about their responses.
+
+    Attributes:
+      rows: Tokens, or features.
+      numbers: Number of each row in the data set: what random draws for it are made
+        of, so that they do not depend on where it is computed.
+      pairs: Preferences; None where a data set has none, likewise below.
+      scores: Scores of responses.
+    """
+
+    rows: TokenRows | FeatureRows
+    numbers: Int[Array | np.ndarray, "*n b"]
+    pairs: Pairs | None
+    scores: Scores | None
+
+
+class Example(NamedTuple):
+    """One record as a row: its tokens, and its labels by objective.
+
+    Attributes:
+      record: Tokens of the prompt and of the responses that a label is about.
+      pairs: Better, worse, objective and strength of each preference.
+      scores: Response, objective and score.
+      where: What it is called in a message.
+    """
+
+    record: EncodedRecord
+    pairs: tuple[tuple[int, int, int, float], ...]
+    scores: tuple[tuple[int, int, float], ...]
+    where: str
+
+
+class Widths(NamedTuple):
+    """How many responses and pairs a row has room for, in all batches of a run.
+
+    Attributes:
+      responses: Most responses of a row.
+      pairs: Most preferences of a row; 0 where there are none at all.
+      scored: Whether any response has a score.
+    """
+
+    responses: int
+    pairs: int
+    scored: bool
+
+
+def make_example(
+    record: Record, encoded: EncodedRecord, objectives: Names
+) -> Example | None:
+    """A record as a row, with the responses that its labels are about.
+
+    Explicit pairs, rankings and unequal scores give preferences, and single scored
+    responses give scores, as in :func:`morl.feedback.labelled_pairs`.
+
+    Args:
+      record: The feedback.
+      encoded: The same as tokens.
+      objectives: What it may be labelled for; other labels are passed over.
+
+    Returns:
+      The row; None where no objective has a label here.
+
+    Raises:
+      InputError: A response that is labelled has no token.
+    """
+    pairs = [
+        (pair.better, pair.worse, number, pair.strength)
+        for number, name in enumerate(objectives)
+        for pair in labelled_pairs(record, name)
+    ]
+    scores = []
+    for number, name in enumerate(objectives):
+        labels = record.labels.get(name)
+        if labels is not None and not labelled_pairs(record, name):
+            scores += [
+                (place, number, float(score))
+                for place, score in enumerate(labels.scores or ())
+                if score is not None
+            ]
+    used = sorted({i for b, w, *_ in pairs for i in (b, w)} | {s[0] for s in scores})
+    if not used:
+        return None
+    where = f"{record.source} {record.id}".strip() or "record"
+    for place in used:
+        if not len(encoded.responses[place]):
+            raise InputError(
+                f"responses[{place}] has no token, expected text to score", where=where
+            )
+    new = {old: place for place, old in enumerate(used)}
+    kept = encoded._replace(
+        responses=tuple(encoded.responses[i] for i in used),
+        own=tuple(encoded.own[i] for i in used),
+    )
+    return Example(
+        kept,
+        tuple((new[b], new[w], number, float(s)) for b, w, number, s in pairs),
+        tuple((new[i], number, score) for i, number, score in scores),
+        where,
+    )
+
+
+def widths(examples: Iterable[Example]) -> Widths:
+    """Room for the largest of the rows."""
+    found = [(len(e.record.responses), len(e.pairs), bool(e.scores)) for e in examples]
+    responses, pairs, scored = zip(*found, strict=True)
+    return Widths(max(responses), max(pairs), any(scored))
+
+
+def label_counts(
+    examples: Sequence[Example], num_objectives: int
+) -> Int[np.ndarray, " k"]:
+    """How many pairs and scores each objective has."""
+    counts = np.zeros(num_objectives, int)
+    for example in examples:
+        for *_, number, _ in example.pairs:
+            counts[number] += 1
+        for _, number, _ in example.scores:
+            counts[number] += 1
+    return counts
+
+
+def token_batch(
+    examples: Sequence[Example],
+    numbers: Int[np.ndarray, " b"],
+    *,
+    length: int,
+    room: Widths,
+    num_objectives: int,
+) -> RewardBatch:
+    """Rows of ``length`` tokens with their labels.
+
+    Args:
+      examples: One a row.
+      numbers: Number of each in its data set.
+      length: Tokens of a row.
+      room: Responses and pairs of a row.
+      num_objectives: Width of the masks.
+
+    Raises:
+      InputError: A row has more tokens than ``length``.
+    """
+    ends = np.zeros((len(examples), room.responses), np.int32)
+    prompt_ends = np.zeros(len(examples), np.int32)
+    for row, example in enumerate(examples):
+        sizes = [len(response) for response in example.record.responses]
+        start = len(example.record.prompt)
+        ends[row, : len(sizes)] = start + np.cumsum(sizes) - 1
+        prompt_ends[row] = max(start - 1, 0)
+    rows = TokenRows(pack([e.record for e in examples], length), ends, prompt_ends)
+    return labelled(rows, examples, numbers, room=room, num_objectives=num_objectives)
+
+
+def feature_batch(
+    examples: Sequence[Example],
+    numbers: Int[np.ndarray, " b"],
+    features: FeatureRows,
+    *,
+    room: Widths,
+    num_objectives: int,
+) -> RewardBatch:
+    """Rows of features with their labels, as in :func:`token_batch`."""
+    return labelled(
+        features, examples, numbers, room=room, num_objectives=num_objectives
+    )
+
+
+def labelled(
+    rows: TokenRows | FeatureRows,
+    examples: Sequence[Example],
+    numbers: Int[np.ndarray, " b"],
+    *,
+    room: Widths,
+    num_objectives: int,
+) -> RewardBatch:
+    """Rows beside the labels of their examples."""
+    count, k = len(examples), num_objectives
+    pairs = Pairs(
+        np.zeros((count, room.pairs), np.int32),
+        np.zeros((count, room.pairs), np.int32),
+        np.ones((count, room.pairs), np.float32),
+        np.zeros((count, room.pairs, k), bool),
+    )
+    scores = Scores(
+        np.zeros((count, room.responses, k), np.float32),
+        np.zeros((count, room.responses, k), bool),
+    )
+    for row, example in enumerate(examples):
+        for place, (better, worse, number, strength) in enumerate(example.pairs):
+            pairs.better[row, place], pairs.worse[row, place] = better, worse
+            pairs.strength[row, place] = strength
+            pairs.mask[row, place, number] = True
+        for response, number, score in example.scores:
+            scores.values[row, response, number] = score
+            scores.mask[row, response, number] = True
+    return RewardBatch(
+        rows,
+        np.asarray(numbers, np.int32),
+        pairs if room.pairs else None,
+        scores if room.scored else None,
+    )
