@@ -202,6 +202,51 @@ def test_a_config_that_the_transformer_cannot_honour_is_refused(
         load_weights(folder)
 
 
+@pytest.mark.parametrize(
+    ("case", "change", "message"),
+    [
+        ("gemma", {"hidden_act": "silu"}, "hidden_act: found 'silu', expected 'gelu_"),
+        ("gemma", {"hidden_activation": "gelu"}, "hidden_activation: found 'gelu'"),
+        ("gemma", {"use_bidirectional_attention": True}, "_attention: found True"),
+        ("gemma", {"model_type": "gemma2"}, "model_type: found architecture 'gemma2'"),
+        ("mistral", {"attention_bias": True}, "attention_bias: found True, expected"),
+        ("mistral", {"sliding_window": 0}, "sliding_window: found 0, expected a posi"),
+        ("mistral", {"layer_types": ["sliding_attention"]}, "layer_types: found"),
+    ],
+)
+def test_what_a_family_cannot_honour_is_refused(case, change, message):
+    with pytest.raises(InputError, match=message):
+        config_from_json(config_to_json(CONFIGS[case]) | change)
+
+
+@pytest.mark.parametrize(
+    ("case", "missing", "setting", "expected"),
+    [
+        ("mistral", "sliding_window", "window", 4096),
+        ("mistral", "max_position_embeddings", "max_positions", 131_072),
+        ("gemma", "tie_word_embeddings", "tied", True),
+        ("gemma", "head_dim", "head_dim", 256),
+        ("llama", "tie_word_embeddings", "tied", False),
+    ],
+)
+def test_a_key_left_out_means_what_transformers_assumes(
+    case, missing, setting, expected
+):
+    written = config_to_json(CONFIGS[case])
+    del written[missing]
+    assert vars(config_from_json(written))[setting] == expected
+
+
+def test_the_gelu_of_the_first_gemma_releases_is_its_tanh_form():
+    written = config_to_json(CONFIGS["gemma"]) | {"hidden_act": "gelu"}
+    assert config_from_json(written) == CONFIGS["gemma"]
+
+
+def test_a_mistral_without_a_window_is_written_as_a_llama():
+    assert config_to_json(CONFIGS["mistral"])["model_type"] == "mistral"
+    assert config_to_json(CONFIGS["mistral_whole"])["model_type"] == "llama"
+
+
 def test_harmless_keys_and_null_values_are_accepted(folder):
     edit_config(folder, use_cache=True, some_new_feature=None, rope_scaling=None)
     assert load_weights(folder)[0].config == CONFIGS["llama"]
@@ -228,7 +273,7 @@ def test_a_folder_without_weights_is_refused(folder):
 
 def test_a_variant_without_a_hugging_face_family_cannot_be_saved(tmp_path):
     config = replace(CONFIGS["qwen2"], qk_norm=True)
-    with pytest.raises(InputError, match="qkv_bias, output_bias, qk_norm"):
+    with pytest.raises(InputError, match=r"found qkv_bias, qk_norm, .*qwen3 \(qk_norm"):
         config_to_json(config)
     assert not list(tmp_path.iterdir())
 

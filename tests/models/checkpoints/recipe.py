@@ -40,6 +40,31 @@ CASES = {
             "original_max_position_embeddings": 256,
         },
     },
+    # A window shorter than the rows; heads whose widths do not add up to the model's.
+    "mistral": {
+        "num_key_value_heads": 2,
+        "head_dim": 12,
+        "sliding_window": 4,
+        "tie_word_embeddings": False,
+    },
+    "mistral_whole": {
+        "num_key_value_heads": 2,
+        "sliding_window": None,
+        "tie_word_embeddings": False,
+    },
+    "gemma": {
+        "num_key_value_heads": 1,
+        "head_dim": 12,
+        "hidden_act": "gelu_pytorch_tanh",
+        "tie_word_embeddings": True,
+    },
+    "gemma_biased": {
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "attention_bias": True,
+        "hidden_act": "gelu_pytorch_tanh",
+        "tie_word_embeddings": True,
+    },
     "qwen2": {"num_key_value_heads": 2, "tie_word_embeddings": True},
     "qwen3": {"num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": False},
 }
