@@ -40,7 +40,7 @@ def load_weights(
 
     Args:
       path: A Hugging Face folder (``config.json`` and safetensors, single or sharded),
-        or a ``.gguf`` file of the llama family.
+        or a ``.gguf`` file of Llama, Mistral or Gemma.
       dtype: What parameters and activations are stored in.
 
     Returns:
