@@ -19,6 +19,8 @@ from morl.models.language_model import (
     save_language_model,
 )
 from morl.models.loading import load_weights, save_weights
+from morl.models.reward_checkpoint import load_reward_model, save_reward_model
+from morl.models.reward_model import RewardModel, reward_model_of, sequence_rewards
 from morl.models.templates import ChatTemplate, check_template
 from morl.models.transformer import Encoding, Transformer
 
@@ -31,6 +33,7 @@ __all__ = [
     "LanguageModel",
     "LinearHead",
     "Reading",
+    "RewardModel",
     "Transformer",
     "TransformerConfig",
     "Truncation",
@@ -41,10 +44,14 @@ __all__ = [
     "load_chat_tokenizer",
     "load_heads",
     "load_language_model",
+    "load_reward_model",
     "load_weights",
+    "reward_model_of",
     "save_chat_tokenizer",
     "save_heads",
     "save_language_model",
+    "save_reward_model",
     "save_weights",
+    "sequence_rewards",
     "train_chat_tokenizer",
 ]

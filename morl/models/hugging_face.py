@@ -42,14 +42,15 @@ READ = {
     *("max_position_embeddings", "tie_word_embeddings", "attention_bias"),
     *("layer_types", "torch_dtype", "dtype", "sliding_window"),
 }
-# Training, bookkeeping and defaults of generation: no part of the forward pass.
+# Training, bookkeeping, labels and defaults of generation: no part of the forward pass.
 UNUSED = {
     *("architectures", "attention_dropout", "bos_token_id", "eos_token_id"),
     *("pad_token_id", "initializer_range", "use_cache", "transformers_version"),
     *("_name_or_path", "is_llama_config", "transformers.js_config"),
     *("max_window_layers", "_attn_implementation_autoset"),
     *("output_attentions", "output_hidden_states", "return_dict", "id2label"),
-    *("label2id", "chunk_size_feed_forward", "unsloth_fixed", "unsloth_version"),
+    *("label2id", "num_labels", "problem_type", "classifier_dropout", "morl_bias"),
+    *("chunk_size_feed_forward", "unsloth_fixed", "unsloth_version"),
 }
 
 
@@ -285,10 +286,15 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def read_folder_config(folder: Path) -> TransformerConfig:
-    """The configuration of a folder, from its ``config.json``."""
+def read_folder_json(folder: Path) -> dict[str, Any]:
+    """The parsed ``config.json`` of a folder."""
     path = folder / CONFIG
     config = read_json(path)
     if not isinstance(config, dict):
         raise InputError("found no object, expected one", where=str(path))
-    return config_from_json(config, where=str(path))
+    return config
+
+
+def read_folder_config(folder: Path) -> TransformerConfig:
+    """The configuration of a folder, from its ``config.json``."""
+    return config_from_json(read_folder_json(folder), where=str(folder / CONFIG))
