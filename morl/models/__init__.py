@@ -1,5 +1,6 @@
 """Transformer, heads, loading, tokenizers and chat templates."""
 
+from morl.models.backbone import Backbone, MaskedBackbone, TransformerBackbone
 from morl.models.chat import (
     ChatTokenizer,
     EncodedRecord,
@@ -25,6 +26,7 @@ from morl.models.templates import ChatTemplate, check_template
 from morl.models.transformer import Encoding, Transformer
 
 __all__ = [
+    "Backbone",
     "ChatTemplate",
     "ChatTokenizer",
     "EncodedRecord",
@@ -32,9 +34,11 @@ __all__ = [
     "HeadSet",
     "LanguageModel",
     "LinearHead",
+    "MaskedBackbone",
     "Reading",
     "RewardModel",
     "Transformer",
+    "TransformerBackbone",
     "TransformerConfig",
     "Truncation",
     "check_template",
