@@ -7,6 +7,7 @@ from pathlib import Path
 from morl.errors import InputError
 from morl.feedback import (
     Record,
+    read_finegrained_rlhf,
     read_halueval,
     read_hh,
     read_hh_hub,
@@ -14,6 +15,7 @@ from morl.feedback import (
     read_jsonl,
     read_truthfulqa,
     read_truthfulqa_all,
+    read_unieval,
     read_xstest,
 )
 from morl.models.fetch import fetch_smollm2
@@ -29,8 +31,8 @@ class DataSource:
     """One file or folder of feedback.
 
     Args:
-      reader: hh, hh-hub, truthfulqa, truthfulqa-all, halueval, hhh-alignment, xstest,
-        or jsonl, the feedback format of morl.
+      reader: hh, hh-hub, truthfulqa, truthfulqa-all, halueval, finegrained-rlhf,
+        unieval, hhh-alignment, xstest, or jsonl, the feedback format of morl.
       path: File or folder, below the data folder unless absolute; for hh-hub the
         id of a data set.
       objective: What its preferences are about, for readers that leave it open.
@@ -63,6 +65,10 @@ READERS: dict[str, Reader] = {
         path, source.objective or "honest"
     ),
     "halueval": lambda source, path: read_halueval(path, source.objective or "honest"),
+    "finegrained-rlhf": lambda source, path: read_finegrained_rlhf(
+        path, source.objective or "preferred"
+    ),
+    "unieval": lambda _, path: read_unieval(path),
     "hhh-alignment": lambda _, path: read_hhh_alignment(path),
     "xstest": lambda _, path: read_xstest(path),
     "jsonl": lambda _, path: read_jsonl(path),

@@ -1,6 +1,7 @@
 """Feedback: records, readers, splits and batches."""
 
 from morl.feedback.batches import Batch, bucket, bucketed_batches
+from morl.feedback.finegrained_rlhf import read_finegrained_rlhf
 from morl.feedback.halueval import read_halueval
 from morl.feedback.hh import read_hh, read_hh_hub
 from morl.feedback.hhh_alignment import read_hhh_alignment
@@ -32,6 +33,7 @@ from morl.feedback.tables import (
     score_table,
 )
 from morl.feedback.truthfulqa import read_truthfulqa, read_truthfulqa_all
+from morl.feedback.unieval import read_unieval
 from morl.feedback.xstest import read_xstest
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "pair_table",
     "plain_record",
     "prompt_key",
+    "read_finegrained_rlhf",
     "read_halueval",
     "read_hh",
     "read_hh_hub",
@@ -65,6 +68,7 @@ __all__ = [
     "read_jsonl",
     "read_truthfulqa",
     "read_truthfulqa_all",
+    "read_unieval",
     "read_xstest",
     "score_table",
     "split_by_prompt",
