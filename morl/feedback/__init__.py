@@ -20,6 +20,13 @@ from morl.feedback.records import (
     Span,
     plain_record,
 )
+from morl.feedback.reward_bench import (
+    read_reward_bench,
+    read_reward_bench_2,
+    read_reward_bench_2_hub,
+    read_reward_bench_hub,
+)
+from morl.feedback.rm_bench import read_rm_bench, read_rm_bench_hub
 from morl.feedback.rows import Skipped, log_skipped
 from morl.feedback.spans import TokenValues, step_values, token_values
 from morl.feedback.splits import opening_key, prompt_key, split_by_prompt
@@ -66,6 +73,12 @@ __all__ = [
     "read_hh_hub",
     "read_hhh_alignment",
     "read_jsonl",
+    "read_reward_bench",
+    "read_reward_bench_2",
+    "read_reward_bench_2_hub",
+    "read_reward_bench_hub",
+    "read_rm_bench",
+    "read_rm_bench_hub",
     "read_truthfulqa",
     "read_truthfulqa_all",
     "read_unieval",

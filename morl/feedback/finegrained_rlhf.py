@@ -130,8 +130,8 @@ def _preferences(row: Row) -> Labels:
             key = f"preference[{place}]"
             raise _wrong(verdict, "0 (a tie), 1 or 2", row.where, key)
     better = {
-        couple if verdict == FIRST else couple[::-1]
-        for couple, verdict in zip(COUPLES, found, strict=True)
+        (one, other) if verdict == FIRST else (other, one)
+        for (one, other), verdict in zip(COUPLES, found, strict=True)
         if verdict != TIE
     }
     ranking = _ranking(better)
@@ -214,7 +214,7 @@ def _error(row: Row, length: int) -> Error:
 
 
 def _listed(value: Mapping, key: str, where: str, glue: str = ": ") -> Sequence[Any]:
-    found = value.get(key)
+    found: Any = value.get(key)
     if not is_list(found):
         raise _wrong(found, "a list", f"{where}{glue}{key}")
     return found
