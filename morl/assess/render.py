@@ -2,7 +2,6 @@
 
 from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -19,8 +18,8 @@ def render_finding(finding: Finding) -> Group:
 def render_sheet(sheet: Sheet) -> Table:
     """One table; an interval stands below its number."""
     table = Table(
-        title=escape(sheet.title),
-        caption=escape(sheet.caption) or None,
+        title=Text(sheet.title),
+        caption=Text(sheet.caption),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -28,8 +27,8 @@ def render_sheet(sheet: Sheet) -> Table:
     )
     keys = columns(sheet)
     for place, key in enumerate(keys):
-        table.add_column(escape(key), justify="left" if place == 0 else "right")
+        table.add_column(Text(key), justify="left" if place == 0 else "right")
     for line in sheet.lines:
         cells = (shown(line.get(key)) for key in keys)
-        table.add_row(*(escape(cell.replace(" [", "\n[", 1)) for cell in cells))
+        table.add_row(*(Text(cell.replace(" [", "\n[", 1)) for cell in cells))
     return table
