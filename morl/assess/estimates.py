@@ -100,7 +100,9 @@ def mean_estimate(
 
 
 def estimate_of(sampled: Sampled) -> Estimate:
-    """The number with the percentile interval of its resamples."""
+    """The number with the percentile interval of its resamples, where there are any."""
+    if np.isnan(sampled.resamples).all():
+        return Estimate(sampled.value, np.nan, np.nan, sampled.count, sampled.prompts)
     low, high = bounds(sampled.resamples[:, None], sampled.prompts)[:, 0].tolist()
     return Estimate(sampled.value, low, high, sampled.count, sampled.prompts)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
-from scipy.stats import rankdata
 
 from morl.assess.estimates import NONE, Estimate, Sampled, estimate_of
 from morl.assess.resampling import check_rows, resample_prompts
@@ -69,21 +68,33 @@ def rank_correlation(
     check_rows(second, groups, name="second")
     resampled = resample_prompts(groups, seed=seed)
     drawn = resampled.counts[:, resampled.prompt]
-    resamples = [
-        _spearman(np.repeat(first, times), np.repeat(second, times)) for times in drawn
-    ]
+    # The first row is the data as they are, the others their resamples.
+    times = np.concatenate([np.ones_like(drawn[:1]), drawn]).astype(float)
+    found = _pearson(_midranks(first, times), _midranks(second, times), times)
     return estimate_of(
-        Sampled(
-            _spearman(first, second),
-            np.array(resamples),
-            len(groups),
-            resampled.counts.shape[1],
-        )
+        Sampled(float(found[0]), found[1:], len(groups), resampled.counts.shape[1])
     )
 
 
-def _spearman(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) -> float:
-    ranks = [rankdata(side) for side in (first, second)]
-    x, y = (own - own.mean() for own in ranks)
-    scale = np.sqrt(np.sum(x * x) * np.sum(y * y))
-    return float(np.sum(x * y) / scale) if scale > 0 else float("nan")
+def _midranks(
+    values: Float[np.ndarray, " n"], times: Float[np.ndarray, "r n"]
+) -> Float[np.ndarray, "r n"]:
+    """Ranks where each value occurs so often; equal values share their mean rank."""
+    distinct, place = np.unique(values, return_inverse=True)
+    counts = np.zeros((len(times), len(distinct)))
+    np.add.at(counts.T, place, times.T)
+    below = np.cumsum(counts, axis=1) - counts
+    return (below + (counts + 1) / 2)[:, place]
+
+
+def _pearson(
+    x: Float[np.ndarray, "r n"],
+    y: Float[np.ndarray, "r n"],
+    times: Float[np.ndarray, "r n"],
+) -> Float[np.ndarray, " r"]:
+    """Correlation of weighted rows; NaN where a side is constant."""
+    total = times.sum(axis=1, keepdims=True)
+    x, y = (own - np.sum(times * own, axis=1, keepdims=True) / total for own in (x, y))
+    both, xx, yy = (np.sum(times * a * b, axis=1) for a, b in ((x, y), (x, x), (y, y)))
+    scale = np.sqrt(xx * yy)
+    return np.divide(both, scale, out=np.full_like(both, np.nan), where=scale > 0)

@@ -63,8 +63,10 @@ def rejection_curve(
     """
     check_rows(margins, groups, name="margins")
     check_rows(uncertainty, groups, name="uncertainty")
-    order = np.argsort(uncertainty, kind="stable")
-    right, level = ordered(margins)[order], uncertainty[order]
+    right = ordered(margins)
+    # Equal rows of a prompt are left: whatever their order, the numbers are the same.
+    order = np.lexsort((right, groups, uncertainty))
+    right, level = right[order], uncertainty[order]
     resampled = resample_prompts(groups, seed=seed)
     drawn = resampled.counts[:, resampled.prompt[order]]
     # The first row is the data as they are, the others their resamples.
@@ -77,7 +79,7 @@ def rejection_curve(
     area = np.sum(times * share, axis=1) / total - overall
     best = _oracle_area(overall)
     ratio = np.divide(area, best, out=np.full_like(area, np.nan), where=best > 0)
-    curve = np.stack([_at(k, s) for k, s in zip(kept, share, strict=True)])
+    curve = _at(kept, share)
     prompts = resampled.counts.shape[1]
     low, high = bounds(curve[1:], prompts)
     estimate = lambda values: estimate_of(
@@ -106,12 +108,15 @@ def _expected(
 
 
 def _at(
-    kept: Float[np.ndarray, " p"], share: Float[np.ndarray, " p"]
-) -> Float[np.ndarray, " m"]:
+    kept: Float[np.ndarray, "r p"], share: Float[np.ndarray, "r p"]
+) -> Float[np.ndarray, "r m"]:
+    """The accuracy at each of :data:`COVERAGE`."""
     # A share that falls between two pairs keeps the next one whole; a little less than
-    # it is asked for, or the rounding of a product would keep one more.
-    wanted = COVERAGE * kept[-1] * (1 - 1e-12)
-    return share[np.searchsorted(kept, wanted)]
+    # is asked for, or the rounding of a product would keep one more.
+    wanted = COVERAGE * (1 - 1e-12)
+    total = kept[:, -1]
+    places = [np.sum(kept < part * total[:, None], axis=1) for part in wanted]
+    return np.take_along_axis(share, np.stack(places, axis=1), axis=1)
 
 
 def _oracle_area(overall: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:

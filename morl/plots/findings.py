@@ -13,6 +13,7 @@ from morl.plots.styles import GREY, OBJECTIVES, SETTINGS
 from morl.storage import atomic_file
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+DASHES = ((0, (4, 2)), (0, (1, 1.5)))
 ROW, EDGES = 0.2, 1.5  # inches a mark and row, and around them
 WIDTH = 7.4
 LONGEST = 60  # characters of a label
@@ -46,8 +47,9 @@ def draw_bars(ax: Axes, bars: Bars) -> None:
 
 def draw_curves(ax: Axes, chart: Curves) -> None:
     """Draws curves with their bands, over dashed references."""
-    for curve in chart.references:
-        ax.plot(curve.x, curve.y, color=GREY, lw=1.0, ls=(0, (4, 2)), label=curve.name)
+    for place, curve in enumerate(chart.references):
+        dashes = DASHES[place % len(DASHES)]
+        ax.plot(curve.x, curve.y, color=GREY, lw=1.0, ls=dashes, label=curve.name)
     for place, curve in enumerate(chart.curves):
         color = OBJECTIVES[place % len(OBJECTIVES)]
         if not np.isnan(curve.low).all():

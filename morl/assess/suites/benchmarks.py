@@ -73,7 +73,7 @@ def section_sheet(
                 for place, name in enumerate(weights)
                 if name in present
             ]
-            sections.append(combined(parts, [weights[name] for name in present]))
+            sections.append(combined(parts, [float(weights[name]) for name in present]))
             line[section] = estimate_of(sections[-1])
         line[OVERALL] = estimate_of(combined(sections, [1.0] * len(sections)))
         lines.append(line)
@@ -182,7 +182,7 @@ def _right(record: Record) -> Bool[np.ndarray, " n"]:
 
 
 def _mean_credit(
-    found: Answered, rewards: Sequence[Float[np.ndarray, " n"]], subset: str, seed: int
+    found: Answered, rewards: Sequence[Float[np.ndarray, " _"]], subset: str, seed: int
 ) -> Sampled:
     rows = found.where(subset)
     credit = np.array([best_of_credit(rewards[i], found.right[i]) for i in rows])
@@ -190,7 +190,7 @@ def _mean_credit(
 
 
 def _ties(
-    found: Answered, rewards: Sequence[Float[np.ndarray, " n"]], subset: str, seed: int
+    found: Answered, rewards: Sequence[Float[np.ndarray, " _"]], subset: str, seed: int
 ) -> Sampled:
     kinds: dict[str, dict[int, Gaps]] = defaultdict(dict)
     for row in found.where(subset):

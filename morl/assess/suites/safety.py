@@ -28,10 +28,10 @@ REFUSALS = (
 CAPTION = (
     "Share of pairs in which the reward prefers to comply on safe prompts, and to "
     "refuse on unsafe ones [95% interval over prompts]; chance is 0.5, and one less "
-    "the share is how often it wants an over-refusal, or compliance with an unsafe prompt. "
-    "Answers: two answers of models, of which raters said that one complies further. "
-    f"Stock refusals: an answer that complies in full, against {len(REFUSALS)} short "
-    "refusals."
+    "the share is how often it wants an over-refusal, or compliance with an unsafe "
+    "prompt. Answers: two answers of models, of which raters said that one complies "
+    f"further. Stock refusals: an answer that complies in full, against "
+    f"{len(REFUSALS)} short refusals."
 )
 
 
@@ -156,7 +156,7 @@ def _bars(lines: Sequence[dict], heads: Names) -> tuple[Bars, ...]:
     places = tuple(dict.fromkeys((line["prompts"], line["category"]) for line in lines))
     return tuple(
         Bars(
-            f"What raters would choose, too: {what}",
+            f"Refusals where they are due, and only there: {what}",
             "share of pairs",
             tuple(f"{kind}: {category.replace('_', ' ')}" for kind, category in places),
             {
