@@ -32,7 +32,7 @@ def bold(text: str, seed: int) -> str:
 
     Examples:
       >>> bold("Basil likes water.", 0)
-      'Basil **likes** water.'
+      'Basil likes **water**.'
     """
     return _changed_words(text, seed, lambda word, _: f"**{word}**")
 
