@@ -53,12 +53,19 @@ def _score(argv: Sequence[str]) -> None:
     score(argv)
 
 
+def _evaluate(argv: Sequence[str]) -> None:
+    from morl.cli.evaluate import evaluate
+
+    evaluate(argv)
+
+
 # Imported when called: `morl --help` answers at once.
 COMMANDS: dict[str, tuple[Command, str]] = {
     "quickstart": (_quickstart, "a front of three objectives, from nothing"),
     "front": (_front, "the whole way on a real model: CONFIG.yaml"),
     "fit": (_fit, "reward heads and their table: CONFIG.yaml"),
     "score": (_score, "what a composition says of responses, and why: SPEC"),
+    "evaluate": (_evaluate, "how good heads are, by suites: HEADS"),
     "plot": (_plot, "figures of a saved front: front.json"),
     "check": (_check, "validate feedback in JSONL"),
     "fetch": (_fetch, "fetch a model: smollm2 or ORG/NAME"),
