@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from morl.errors import InputError
 from morl.models.adapters import Adapter
@@ -273,7 +273,7 @@ class Transformer(nnx.Module):
         if self.stack is not None:
             graph, stacked = nnx.split(self.stack)
 
-            def step(x: Array, part: nnx.State) -> tuple[Array, tuple[Array, ...]]:
+            def step(x: Array, part: PyTree) -> tuple[Array, tuple[Array, ...]]:
                 x = layer(nnx.merge(graph, part), x)
                 return x, (x,) if taps else ()
 
