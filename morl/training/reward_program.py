@@ -243,7 +243,7 @@ def bootstrap_weights(
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(BOOTSTRAP), numbers)
     at = jax.vmap(lambda key: jax.random.uniform(key, (num_members,)))(keys)
     # By the distribution function, without the loop of a general sampler.
-    above = at[..., None] > jnp.asarray(POISSON_BELOW, jnp.float32)
+    above = at[..., None] > jnp.asarray(POISSON_BELOW, jnp.float32)[None, None]
     return jnp.sum(above, axis=-1, dtype=jnp.float32)
 
 
