@@ -26,8 +26,26 @@ INITIAL_SCALE = 0.02
 
 Biases: TypeAlias = tuple[Float[Array, "b _s _q"], ...]
 Remat: TypeAlias = Callable[..., Any]
-Held: TypeAlias = Callable[[Array], Array]
 Layer: TypeAlias = Callable[["Block", Float[Array, "d n"]], Float[Array, "d n"]]
+
+
+class Held(NamedTuple):
+    """Where activations are held, in a model that devices share.
+
+    Each puts an array (``jax.lax.with_sharding_constraint``).
+
+    Attributes:
+      tokens: The tokens ``[n]`` that are looked up.
+      embedded: Their embeddings ``[d, n]``, as the lookup leaves them.
+      stream: The residual stream ``[d, n]``.
+    """
+
+    tokens: Callable[[Array], Array]
+    embedded: Callable[[Array], Array]
+    stream: Callable[[Array], Array]
+
+
+ANYWHERE = Held(lambda x: x, lambda x: x, lambda x: x)
 
 
 class Encoding(NamedTuple):
@@ -196,7 +214,7 @@ class Transformer(nnx.Module):
         *,
         taps: Sequence[int] = (),
         remat: Remat | None = None,
-        held: Held = lambda x: x,
+        held: Held = ANYWHERE,
     ) -> Encoding:
         """Hidden states of packed rows; the vocabulary product is not computed.
 
@@ -213,8 +231,7 @@ class Transformer(nnx.Module):
           remat: What a layer keeps for its backward pass, a policy of
             ``jax.checkpoint_policies``; the rest is computed again. Everything is kept
             without one.
-          held: Says where the residual stream of each layer is held, for models that
-            are split over devices (``jax.lax.with_sharding_constraint``).
+          held: Where activations are held, for a model that is split over devices.
 
         Returns:
           Hidden states after the final norm, and for each tap the residual stream after
@@ -229,11 +246,12 @@ class Transformer(nnx.Module):
         table = self.rotary(positions.reshape(-1))
 
         def layer(block: Block, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
-            return held(block(x, table, biases, batch))
+            return held.stream(block(x, table, biases, batch))
 
         if remat is not None:
             layer = jax.checkpoint(layer, policy=remat)
-        x, states = self._through(layer, held(self.embed(tokens.reshape(-1))), taps)
+        x = held.embedded(self.embed(held.tokens(tokens.reshape(-1))))
+        x, states = self._through(layer, held.stream(x), taps)
         rows = lambda x: rearrange(x, "d (b t) -> b t d", b=batch)
         return Encoding(rows(self.norm(x)), tuple(map(rows, states)))
 

@@ -14,9 +14,8 @@ from morl.models.adapters import AdapterSettings
 from morl.models.config import DTYPES, TransformerConfig
 from morl.models.heads import Head, HeadParams
 from morl.models.layout import adapt, stack_layers
-from morl.models.transformer import Remat, Transformer
+from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
 from morl.training.bounds import check_numbers
-from morl.training.mesh import ANYWHERE, Held
 from morl.training.optimizer import OptimizerSettings, make_optimizer
 from morl.training.reward_program import (
     BACKBONE,

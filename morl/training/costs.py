@@ -1,0 +1,292 @@
+"""What a compiled program costs a device: products, memory traffic, collectives."""
+
+import re
+from collections.abc import Mapping
+from math import prod
+from typing import NamedTuple
+
+from morl.training.hlo import Computation, Instruction, ProgramText, Runs, Shape, runs
+
+COLLECTIVES = (
+    "all-gather",
+    "all-reduce",
+    "reduce-scatter",
+    "all-to-all",
+    "collective-permute",
+)
+# What moves nothing, or is counted where it is computed.
+_FREE = (
+    *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "iota"),
+    *("while", "conditional", "call", "after-all", "opt-barrier", "domain"),
+    *("partition-id", "replica-id", "add-dependency"),
+)
+# Calls by which the TPU compiler marks memory and begins collectives: nothing moves.
+_MARKS = ("AllocateBuffer", "AsyncCollectiveStart", "AsyncCollectiveDone", "Bitcast")
+_FUSED = ("calls", "to_apply")
+
+
+class Collective(NamedTuple):
+    """All collectives of one kind.
+
+    Attributes:
+      count: How often they run in a step.
+      bytes: That one device sends for them.
+      largest: Bytes of the largest array that one of them gives.
+    """
+
+    count: int
+    bytes: float
+    largest: int
+
+
+class Costs(NamedTuple):
+    """What one step asks of one device, loops counted as often as they go round.
+
+    Attributes:
+      flops: Operations of matrix products; others are not counted.
+      bytes: To and from the device's main memory.
+      collectives: By kind.
+      unknown_loops: Loops that are counted once, for want of knowing better.
+    """
+
+    flops: float
+    bytes: float
+    collectives: dict[str, Collective]
+    unknown_loops: tuple[str, ...]
+
+
+def program_costs(program: ProgramText) -> Costs:
+    """Counts a compiled program, which is that of one device.
+
+    The compiler's own count takes every loop for one round, so that of a model whose
+    layers are scanned is too small by their number.
+    """
+    found = runs(program)
+    fused = _fused(program)
+    flops = moved = 0.0
+    for computation in program.computations.values():
+        count = found.counts[computation.name]
+        for line in computation.instructions.values() if count else ():
+            flops += count * product_flops(computation, line)
+            if computation.name not in fused:
+                moved += count * traffic(program, computation, line)
+    return Costs(flops, moved, collectives(program, found), found.unknown)
+
+
+def _fused(program: ProgramText) -> set[str]:
+    """Computations whose values stay on the chip: those inside of fusions."""
+    inside: set[str] = set()
+    for computation in program.computations.values():
+        for line in computation.instructions.values():
+            if line.opcode != "call":
+                inside |= {name for role, name in line.calls if role in _FUSED}
+    return inside
+
+
+def product_flops(here: Computation, line: Instruction) -> float:
+    """Operations of a product or convolution; 0 of anything else."""
+    if line.opcode not in ("dot", "convolution"):
+        return 0.0
+    left, right = (here.instructions[name].shapes[0] for name in line.operands[:2])
+    out = line.shapes[0].dims
+    if line.opcode == "dot":
+        found = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", line.attributes)
+        places = [int(one) for one in found[1].split(",") if one] if found else []
+        return 2.0 * prod(out) * prod(left.dims[place] for place in places)
+    return _convolution_flops(line, left.dims, right.dims, out)
+
+
+def _convolution_flops(
+    line: Instruction,
+    left: tuple[int, ...],
+    right: tuple[int, ...],
+    out: tuple[int, ...],
+) -> float:
+    """Only what meets an entry counts: compilers write batched products as
+    convolutions of dilated arrays, most of which is padding."""
+    labels = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", line.attributes)
+    assert labels is not None
+    first, kernel, result = labels.groups()
+    window = re.search(r"window=\{([^}]*)\}", line.attributes)
+    fields = dict(one.split("=") for one in window[1].split()) if window else {}
+    pairs = 1
+    for number in range(len(kernel) - 2):
+        sign = str(number)
+        size, wide = left[first.index(sign)], right[kernel.index(sign)]
+        count = out[result.index(sign)]
+        pairs *= _meetings(size, wide, count, fields, number)
+    inputs = right[kernel.index("i")]
+    return 2.0 * out[result.index("b")] * out[result.index("f")] * inputs * pairs
+
+
+def _meetings(
+    size: int, window: int, count: int, fields: Mapping[str, str], axis: int
+) -> int:
+    """How many entries meet in a convolution along one axis."""
+
+    def number(name: str, default: int) -> int:
+        text = fields.get(name, "")
+        return int(text.split("x")[axis].split("_")[0]) if text else default
+
+    stride, pad = number("stride", 1), number("pad", 0)
+    spread, reach = number("lhs_dilate", 1), number("rhs_dilate", 1)
+    last = (size - 1) * spread
+    return sum(
+        0 <= place <= last and not place % spread
+        for at in range(count)
+        for place in range(at * stride - pad, at * stride - pad + window * reach, reach)
+    )
+
+
+def traffic(program: ProgramText, here: Computation, line: Instruction) -> float:
+    """Bytes that an instruction outside of fusions reads and writes.
+
+    Parts of arrays count as parts, and what is updated in place as what is written.
+    """
+    if line.opcode in _FREE or line.opcode.endswith("-done"):
+        return 0.0
+    if line.opcode == "custom-call" and any(m in line.attributes for m in _MARKS):
+        return 0.0
+    if line.opcode.endswith("-start"):
+        return _begun(line)
+    given = [here.instructions[name].shapes for name in line.operands]
+    sizes = [sum(map(_main, shapes)) for shapes in given]
+    if line.opcode in ("dynamic-slice", "gather"):
+        return 2 * sum(map(_main, line.shapes))
+    if line.opcode == "dynamic-update-slice":
+        return 2 * sizes[1]
+    if line.opcode == "scatter":
+        return 3 * sum(sizes[2:])
+    if line.opcode == "fusion":
+        inner = program.computations[dict(line.calls)["calls"]]
+        reads = sum(
+            min(size, _read(program, inner, place) if size else 0)
+            for place, size in enumerate(sizes)
+        )
+        return reads + _written(inner, line.shapes)
+    return sum(sizes) + sum(map(_main, line.shapes))
+
+
+def _begun(line: Instruction) -> float:
+    """Bytes of what goes on in the background: it gives what it reads and writes."""
+    if line.opcode == "copy-start" or len(line.shapes) < 2:
+        return sum(map(_main, line.shapes))
+    read, written, *_ = line.shapes
+    if "slice" in line.opcode:  # reads no more than it writes
+        return written.bytes * (not read.space) + _main(written)
+    return sum(map(_main, line.shapes))
+
+
+def _main(shape: Shape) -> float:
+    """Bytes in main memory: those in faster ones cost nothing here."""
+    return 0 if shape.space else shape.bytes
+
+
+def _bytes(line: Instruction) -> float:
+    return sum(shape.bytes for shape in line.shapes)
+
+
+def _read(program: ProgramText, here: Computation, place: int) -> float:
+    """Bytes of a parameter that a fused computation reads."""
+    name = here.parameters[place]
+    total = 0.0
+    for line in here.instructions.values():
+        if name not in line.operands:
+            continue
+        at = line.operands.index(name)
+        if line.opcode in ("dynamic-slice", "gather") and at == 0:
+            total += _bytes(line)
+        elif line.opcode == "dynamic-update-slice" and at == 0:
+            continue
+        elif line.opcode == "fusion":
+            inner = program.computations[dict(line.calls)["calls"]]
+            total += _read(program, inner, at)
+        else:
+            return _bytes(here.instructions[name])
+    return total
+
+
+def _written(here: Computation, shapes: tuple[Shape, ...]) -> float:
+    """Bytes that a fusion writes; of an array that it updates in place, the update."""
+    root = here.root
+    values = list(root.operands) if root.opcode == "tuple" else [root.name]
+    if len(values) != len(shapes):
+        return sum(map(_main, shapes))
+    total = 0.0
+    for name, shape in zip(values, shapes, strict=True):
+        line = here.instructions[name]
+        while line.opcode in ("bitcast", "copy", "reshape") and line.operands:
+            line = here.instructions[line.operands[0]]
+        if line.opcode == "dynamic-update-slice":
+            update = _bytes(here.instructions[line.operands[1]])
+            total += min(_main(shape), update)
+        else:
+            total += _main(shape)
+    return total
+
+
+def collectives(program: ProgramText, found: Runs) -> dict[str, Collective]:
+    """Collectives by kind, and the bytes that a device sends for them.
+
+    One that runs beside a computation stands in several fusions, by one channel: it
+    counts once.
+    """
+    seen: dict[str, tuple[str, int, float, int]] = {}
+    for computation in program.computations.values():
+        for line in computation.instructions.values():
+            kind = line.opcode.removesuffix("-start")
+            count = found.counts[computation.name]
+            if kind not in COLLECTIVES or not count:
+                continue
+            channel = re.search(r"channel_id=(\d+)", line.attributes)
+            key = f"{kind} {channel[1]}" if channel else line.name
+            sent, largest = _sent(kind, computation, line)
+            if key not in seen or seen[key][1] < count:
+                seen[key] = (kind, count, sent, largest)
+    totals: dict[str, Collective] = {}
+    for kind, count, sent, largest in seen.values():
+        old = totals.get(kind, Collective(0, 0.0, 0))
+        totals[kind] = Collective(
+            old.count + count, old.bytes + count * sent, max(old.largest, largest)
+        )
+    return {kind: totals[kind] for kind in COLLECTIVES if kind in totals}
+
+
+def _sent(kind: str, here: Computation, line: Instruction) -> tuple[float, int]:
+    """Bytes that one device of a ring sends, and the size of the largest array."""
+    given = [here.instructions[name] for name in line.operands]
+    read = sum(_bytes(one) for one in given)
+    size = group_size(line)
+    if kind == "collective-permute":
+        return read, int(read)
+    share = (size - 1) / size
+    if kind == "all-gather":
+        whole = read * size
+        parts = [shape.bytes * size for one in given for shape in one.shapes]
+        return whole * share, max(parts)
+    largest = max(shape.bytes for one in given for shape in one.shapes)
+    return read * share * (2 if kind == "all-reduce" else 1), largest
+
+
+def group_size(line: Instruction) -> int:
+    """How many devices take part in one run of a collective.
+
+    Examples:
+      >>> from morl.training.hlo import Instruction
+      >>> for text in ("{{0,1},{2,3}}", "[4,8]<=[32]", "mesh['a'=2,'b'=16] {'b'}"):
+      ...     found = f", replica_groups={text}, dimensions={{0}}"
+      ...     print(group_size(Instruction("x", "", (), (), "", found, (), False)))
+      2
+      8
+      16
+    """
+    text = line.attributes.partition("replica_groups=")[2]
+    if text.startswith("mesh["):
+        sizes = dict(re.findall(r"'([^']+)'=(\d+)", text[: text.index("]")]))
+        axes = re.findall(r"'([^']+)'", text[text.index("{") : text.index("}")])
+        return prod(int(sizes[axis]) for axis in axes)
+    if found := re.match(r"\[([\d,]+)\]<=", text):
+        return int(found[1].split(",")[-1])
+    if found := re.match(r"\{\{([\d,]*)\}", text):
+        return len(found[1].split(","))
+    return 1
