@@ -1,5 +1,6 @@
 """Transformer, heads, loading, tokenizers and chat templates."""
 
+from morl.models.backbone import Backbone, MaskedBackbone, TransformerBackbone
 from morl.models.chat import (
     ChatTokenizer,
     EncodedRecord,
@@ -19,10 +20,13 @@ from morl.models.language_model import (
     save_language_model,
 )
 from morl.models.loading import load_weights, save_weights
+from morl.models.reward_checkpoint import load_reward_model, save_reward_model
+from morl.models.reward_model import RewardModel, reward_model_of, sequence_rewards
 from morl.models.templates import ChatTemplate, check_template
 from morl.models.transformer import Encoding, Transformer
 
 __all__ = [
+    "Backbone",
     "ChatTemplate",
     "ChatTokenizer",
     "EncodedRecord",
@@ -30,8 +34,11 @@ __all__ = [
     "HeadSet",
     "LanguageModel",
     "LinearHead",
+    "MaskedBackbone",
     "Reading",
+    "RewardModel",
     "Transformer",
+    "TransformerBackbone",
     "TransformerConfig",
     "Truncation",
     "check_template",
@@ -41,10 +48,14 @@ __all__ = [
     "load_chat_tokenizer",
     "load_heads",
     "load_language_model",
+    "load_reward_model",
     "load_weights",
+    "reward_model_of",
     "save_chat_tokenizer",
     "save_heads",
     "save_language_model",
+    "save_reward_model",
     "save_weights",
+    "sequence_rewards",
     "train_chat_tokenizer",
 ]

@@ -122,6 +122,22 @@ def visible(
     return (own | shared) & (context >= 0)[:, None, :]
 
 
+def recent(
+    positions: Int[Array, "b t"], context: Int[Array, "b s"], window: int
+) -> Bool[Array, "b t s"]:
+    """Which tokens of the context lie within the window that ends with each token.
+
+    Examples:
+      >>> recent(jnp.array([[2, 3]]), jnp.arange(4)[None], 2).astype(int)
+      Array([[[0, 1, 1, 1],
+              [0, 0, 1, 1]]], dtype=int32)
+
+    References:
+      Jiang et al., Mistral 7B (arXiv:2310.06825), section 2.
+    """
+    return positions[:, :, None] - context[:, None, :] < window
+
+
 def bias_of(allowed: Bool[Array, "b t s"], groups: int) -> Float[Array, "b s q"]:
     """What is added to scores: zero where a token is seen, a finite floor where not.
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Bool, Float, Int
 
-from morl.models.attention import FLOOR, attend, chunk_biases
+from morl.models.attention import FLOOR, attend, recent
 from morl.models.transformer import Transformer
 
 
@@ -56,10 +56,17 @@ class Continuations(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a step of decoding reads."""
+    """What a step of decoding reads.
+
+    Attributes:
+      prompts: Prefilled prompts.
+      so_far: Their continuations.
+      places: Position of the token that each slot of a continuation holds or will hold.
+    """
 
     prompts: Prompts
     so_far: Continuations
+    places: Int[Array, "n s"]
 
 
 def prefill(
@@ -73,11 +80,11 @@ def prefill(
       lengths: Tokens of each prompt; may be 0.
     """
     batch, length = tokens.shape
-    places = jnp.arange(length)
-    real = places[None] < lengths[:, None]
-    causal = jnp.tri(length, dtype=bool)[None]
-    biases = chunk_biases(real[:, None, :] & causal, model.groups)
-    table = model.rotary(jnp.tile(places, batch))
+    places = jnp.tile(jnp.arange(length)[None], (batch, 1))
+    real = places < lengths[:, None]
+    allowed = jnp.broadcast_to(real[:, None, :], (batch, length, length))
+    biases = model.biases(allowed, places)
+    table = model.rotary(places.reshape(-1))
     x = model.embed(tokens.reshape(-1))
     kept = []
     for layer in model.layers:
@@ -110,11 +117,13 @@ def begin(prompts: Prompts, copies: int, num_slots: int) -> Context:
         )
 
     seen = jnp.zeros((num_sequences, num_slots), bool)
+    places = jnp.repeat(prompts.lengths, copies)[:, None] + jnp.arange(num_slots)[None]
     if copies == 1:
         seen = jnp.concatenate([seen, _in_prompt(prompts)], axis=1)
+        places = jnp.concatenate([places, _prompt_places(prompts)], axis=1)
     layers = tuple(room(layer) for layer in prompts.layers)
     shared = prompts if copies > 1 else prompts._replace(layers=())
-    return Context(shared, Continuations(layers, seen, jnp.int32(0)))
+    return Context(shared, Continuations(layers, seen, jnp.int32(0)), places)
 
 
 def decode(
@@ -131,14 +140,17 @@ def decode(
     Returns:
       The final hidden state of each new token, and the continuations with it.
     """
-    prompts, so_far = context
+    prompts, so_far, places = context
     num_sequences, count = tokens.shape[0], so_far.count
     copies = num_sequences // prompts.lengths.shape[0]
-    table = model.rotary(jnp.repeat(prompts.lengths, copies) + count)
+    now, window = prompts.lengths + count, model.config.window
+    table = model.rotary(jnp.repeat(now, copies))
     used = jnp.arange(so_far.seen.shape[1]) == count
     seen = so_far.seen | used[None]
-    near_bias = _bias(seen)
-    far_bias = _bias(_in_prompt(prompts)) if prompts.layers else None
+    near_bias = _bias(seen, jnp.repeat(now, copies), places, window)
+    far_bias = None
+    if prompts.layers:
+        far_bias = _bias(_in_prompt(prompts), now, _prompt_places(prompts), window)
     x = model.embed(tokens)
     written = []
     for place, (layer, own) in enumerate(zip(model.layers, so_far.layers, strict=True)):
@@ -158,12 +170,24 @@ def decode(
     return model.norm(x), Continuations(tuple(written), seen, count + 1)
 
 
+def _prompt_places(prompts: Prompts) -> Int[Array, "p t"]:
+    rows, length = prompts.lengths.shape[0], prompts.layers[0].keys.shape[3]
+    return jnp.tile(jnp.arange(length)[None], (rows, 1))
+
+
 def _in_prompt(prompts: Prompts) -> Bool[Array, "p t"]:
-    places = jnp.arange(prompts.layers[0].keys.shape[3])
-    return places[None] < prompts.lengths[:, None]
+    return _prompt_places(prompts) < prompts.lengths[:, None]
 
 
-def _bias(seen: Bool[Array, "n s"]) -> Float[Array, "n s"]:
+def _bias(
+    seen: Bool[Array, "n s"],
+    now: Int[Array, " n"],
+    places: Int[Array, "n s"],
+    window: int | None,
+) -> Float[Array, "n s"]:
+    """Zero where a new token at position ``now`` sees the token at ``places``."""
+    if window is not None:
+        seen = seen & recent(now[:, None], places, window)[:, 0]
     return jnp.where(seen, jnp.float32(0), FLOOR)
 
 

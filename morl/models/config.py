@@ -1,4 +1,4 @@
-"""The settings that make one transformer a Llama, SmolLM2, Qwen2 or Qwen3."""
+"""The settings that make one transformer a Llama, Mistral, Qwen or Gemma."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,8 @@ class RotaryStretch:
 class TransformerConfig:
     """Shape and variant of a decoder-only transformer.
 
-    Llama and SmolLM2 are the defaults; Qwen2 adds ``qkv_bias``, Qwen3 adds ``qk_norm``.
+    Llama and SmolLM2 are the defaults; Qwen2 adds ``qkv_bias``, Qwen3 ``qk_norm``,
+    Mistral ``window``, and Gemma ``gelu_gate``, ``offset_norms``, ``scaled_embedding``.
 
     Args:
       vocab_size: Rows of the token embedding.
@@ -62,6 +63,10 @@ class TransformerConfig:
       qkv_bias: Biases on the query, key and value projections.
       output_bias: Bias on the attention's output projection.
       qk_norm: RMSNorm over each query and key head before the rotation.
+      window: Tokens that each token attends to, the last of them itself; None for all.
+      gelu_gate: The feed-forward block gates by GELU, in its tanh form, not by SiLU.
+      offset_norms: RMSNorm scales by one plus its weight.
+      scaled_embedding: Token embeddings are multiplied by the square root of ``width``.
       dtype: What parameters and activations are stored in, one of :data:`DTYPES`.
 
     Raises:
@@ -69,7 +74,8 @@ class TransformerConfig:
 
     References:
       Touvron et al., Llama (arXiv:2302.13971); Qwen Team, Qwen2 (arXiv:2407.10671) and
-      Qwen3 (arXiv:2505.09388); Ben Allal et al., SmolLM2 (arXiv:2502.02737).
+      Qwen3 (arXiv:2505.09388); Ben Allal et al., SmolLM2 (arXiv:2502.02737); Jiang et
+      al., Mistral 7B (arXiv:2310.06825); Gemma Team, Gemma (arXiv:2403.08295).
     """
 
     vocab_size: int
@@ -87,6 +93,10 @@ class TransformerConfig:
     qkv_bias: bool = False
     output_bias: bool = False
     qk_norm: bool = False
+    window: int | None = None
+    gelu_gate: bool = False
+    offset_norms: bool = False
+    scaled_embedding: bool = False
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
@@ -102,6 +112,7 @@ class TransformerConfig:
             "max_positions",
             "rope_base",
             "norm_epsilon",
+            *(("window",) if self.window is not None else ()),
         ):
             value = vars(self)[name]
             if isinstance(value, bool) or not value > 0:

@@ -1,5 +1,6 @@
-"""GGUF files of the llama family: their configuration and dequantised weights."""
+"""GGUF files of Llama, Mistral and Gemma: configuration and dequantised weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,12 +8,15 @@ import numpy as np
 from jaxtyping import Float
 
 from morl.errors import InputError
-from morl.models.config import TransformerConfig
+from morl.models.config import RotaryStretch, TransformerConfig
+from morl.models.gguf_rotary import stretch_of_divisors
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
 
-ARCHITECTURES = ("llama",)
+LLAMA, GEMMA = "llama", "gemma"  # llama.cpp has no other name for Mistral
+ARCHITECTURES = (LLAMA, GEMMA)
+DIVISORS = "rope_freqs.weight"
 QUANTISATIONS = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
 LAYER_NAMES = {
     "attn_norm": "input_layernorm",
@@ -82,10 +86,11 @@ def gguf_field(reader: "GGUFReader", key: str, path: Path) -> Any:
 
 
 def gguf_config(reader: "GGUFReader", path: Path) -> TransformerConfig:
-    """The transformer that a GGUF file of the llama family holds.
+    """The transformer that a GGUF file holds.
 
     Raises:
-      InputError: Another architecture, rotary scaling, or a key that is missing.
+      InputError: Another architecture, a rotary scaling that is not Llama 3's, or a
+        key that is missing.
     """
     architecture = gguf_field(reader, "general.architecture", path)
     if architecture not in ARCHITECTURES:
@@ -94,43 +99,75 @@ def gguf_config(reader: "GGUFReader", path: Path) -> TransformerConfig:
             where=str(path),
         )
     for key in reader.fields:
-        if key.startswith("llama.rope.scaling") or "expert" in key:
+        if key.startswith(f"{architecture}.rope.scaling") or "expert" in key:
             raise InputError(
                 "found a setting that the transformer does not have",
                 where=f"{path}: {key}",
             )
 
-    def read(key: str, kind: type = int) -> Any:
-        value = gguf_field(reader, f"llama.{key}", path)
+    def read(key: str, kind: type = int, default: Any = None) -> Any:
+        key = f"{architecture}.{key}"
+        if default is not None and key not in reader.fields:
+            return default
+        value = gguf_field(reader, key, path)
         if not isinstance(value, kind):
             raise InputError(
-                f"found {value!r}, expected {kind.__name__}",
-                where=f"{path}: llama.{key}",
+                f"found {value!r}, expected {kind.__name__}", where=f"{path}: {key}"
             )
         return value
 
     epsilon = read("attention.layer_norm_rms_epsilon", float)
     heads, width = read("attention.head_count"), read("embedding_length")
+    head_dim = read("rope.dimension_count", default=width // max(heads, 1))
+    head_dim = read("attention.key_length", default=head_dim)
+    for key in ("attention.value_length", "rope.dimension_count"):
+        if (found := read(key, default=head_dim)) != head_dim:
+            raise InputError(
+                f"found {found}, expected the width of a key head, {head_dim}",
+                where=f"{path}: {architecture}.{key}",
+            )
+    gemma = architecture == GEMMA
     names = {tensor.name for tensor in reader.tensors}
     embedding = next((t for t in reader.tensors if t.name == "token_embd.weight"), None)
     if embedding is None:
         raise InputError("missing tensor", where=f"{path}: token_embd.weight")
-    return TransformerConfig(
+    config = TransformerConfig(
         vocab_size=int(embedding.shape[1]),
         width=width,
         num_layers=read("block_count"),
         num_heads=heads,
         num_kv_heads=read("attention.head_count_kv"),
-        head_dim=read("rope.dimension_count"),
+        head_dim=head_dim,
         ffn_width=read("feed_forward_length"),
-        rope_base=float(read("rope.freq_base", float)),
+        rope_base=float(read("rope.freq_base", float, 10_000.0)),
         # The header stores 1e-5 as a float32; the weights were trained with 1e-5.
         norm_epsilon=float(f"{epsilon:.6g}"),
         max_positions=read("context_length"),
         tied="output.weight" not in names,
         qkv_bias="blk.0.attn_q.bias" in names,
         output_bias="blk.0.attn_output.bias" in names,
+        window=read("attention.sliding_window", default=0) or None,
+        gelu_gate=gemma,
+        offset_norms=gemma,
+        scaled_embedding=gemma,
     )
+    return replace(config, rope_stretch=_stretch(reader, config, path))
+
+
+def _stretch(
+    reader: "GGUFReader", config: TransformerConfig, path: Path
+) -> RotaryStretch | None:
+    planes = config.head_dim // 2
+    for tensor in reader.tensors:
+        if tensor.name == DIVISORS:
+            where = f"{path}: {DIVISORS}"
+            divisors = np.asarray(tensor.data, np.float32)
+            if divisors.shape != (planes,):
+                raise InputError(
+                    f"found shape {divisors.shape}, expected {(planes,)}", where=where
+                )
+            return stretch_of_divisors(divisors, config.rope_base, where=where)
+    return None
 
 
 def unpermute(
@@ -164,22 +201,27 @@ def gguf_tensors(
 ) -> dict[str, np.ndarray]:
     """Every weight in float32, under its Hugging Face name and in its row order.
 
+    Files of the llama family keep the rows of queries and keys permuted; those of Gemma
+    do not, and have one already added to the weights of the norms.
+
     Raises:
       InputError: A tensor is not known or does not divide into heads, or its
         quantisation is none of :data:`QUANTISATIONS`.
     """
     from gguf.quants import dequantize
 
-    heads = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads}
+    permuted = gguf_field(reader, "general.architecture", path) == LLAMA
+    counts = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads}
+    heads = counts if permuted else {}
     found = {}
     for tensor in reader.tensors:
+        if tensor.name == DIVISORS:
+            continue
         name = _hugging_face_name(tensor.name)
         kind = tensor.tensor_type.name
         where = f"{path}: {tensor.name}"
         if name is None:
-            raise InputError(
-                "a tensor that the llama family does not have", where=where
-            )
+            raise InputError("a tensor that the transformer does not have", where=where)
         if kind not in QUANTISATIONS:
             raise InputError(
                 f"found quantisation {kind}, expected one of {QUANTISATIONS}",
@@ -198,5 +240,7 @@ def gguf_tensors(
                     where=where,
                 )
             weight = unpermute(weight, heads[part])
+        if config.offset_norms and part.endswith("norm"):
+            weight = weight - 1
         found[name] = weight
     return found

@@ -9,9 +9,9 @@ from safetensors import SafetensorError, safe_open
 
 from morl.errors import InputError
 from morl.models.config import RotaryStretch, TransformerConfig
+from morl.models.families import FAMILIES, Family, family_of
 from morl.storage import read_json
 
-FAMILIES = ("llama", "qwen2", "qwen3")
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -40,16 +40,17 @@ READ = {
     *("num_attention_heads", "num_key_value_heads", "intermediate_size"),
     *("rope_theta", "rope_scaling", "rope_parameters", "rms_norm_eps"),
     *("max_position_embeddings", "tie_word_embeddings", "attention_bias"),
-    *("layer_types", "torch_dtype", "dtype"),
+    *("layer_types", "torch_dtype", "dtype", "sliding_window"),
 }
-# Training, bookkeeping and defaults of generation: no part of the forward pass.
+# Training, bookkeeping, labels and defaults of generation: no part of the forward pass.
 UNUSED = {
     *("architectures", "attention_dropout", "bos_token_id", "eos_token_id"),
     *("pad_token_id", "initializer_range", "use_cache", "transformers_version"),
     *("_name_or_path", "is_llama_config", "transformers.js_config"),
-    *("sliding_window", "max_window_layers", "_attn_implementation_autoset"),
+    *("max_window_layers", "_attn_implementation_autoset"),
     *("output_attentions", "output_hidden_states", "return_dict", "id2label"),
-    *("label2id", "chunk_size_feed_forward", "unsloth_fixed", "unsloth_version"),
+    *("label2id", "num_labels", "problem_type", "classifier_dropout", "morl_bias"),
+    *("chunk_size_feed_forward", "unsloth_fixed", "unsloth_version"),
 }
 
 
@@ -104,13 +105,14 @@ def _rotary(
         raise InputError(str(error), where=place) from None
 
 
-def _check_keys(config: Mapping[str, Any], where: str) -> None:
+def _check_keys(config: Mapping[str, Any], family: Family, where: str) -> None:
     """Refuses whatever the transformer would not honour."""
+    fixed = {**FIXED, **family.fixed}
     for key, value in config.items():
-        if key in FIXED:
-            if value not in FIXED[key]:
+        if key in fixed:
+            if value not in fixed[key]:
                 raise InputError(
-                    f"found {value!r}, expected {FIXED[key][0]!r}: the transformer has "
+                    f"found {value!r}, expected {fixed[key][0]!r}: the transformer has "
                     "no other",
                     where=f"{where}: {key}",
                 )
@@ -145,13 +147,15 @@ def config_from_json(
       InputError: The architecture, a rotary scaling or any other key asks for what the
         transformer does not compute, or a size is missing or wrong.
     """
-    family = config.get("model_type")
-    if family not in FAMILIES:
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(
-            f"found architecture {family!r}, expected one of {FAMILIES}",
+            f"found architecture {kind!r}, expected one of {tuple(FAMILIES)}",
             where=f"{where}: model_type",
         )
-    _check_keys(config, where)
+    family = FAMILIES[kind]
+    _check_keys(config, family, where)
+    config = {**family.defaults, **config}
     heads = _whole(config, "num_attention_heads", where)
     width = _whole(config, "hidden_size", where)
     optional = {key: value for key, value in config.items() if value is not None}
@@ -173,9 +177,13 @@ def config_from_json(
             norm_epsilon=_number(optional, "rms_norm_eps", 1e-6, where),
             max_positions=_whole(sizes, "max_position_embeddings", where),
             tied=bool(optional.get("tie_word_embeddings", False)),
-            qkv_bias=biased or family == "qwen2",
-            output_bias=biased and family != "qwen2",
-            qk_norm=family == "qwen3",
+            qkv_bias=biased or kind == "qwen2",
+            output_bias=biased and kind != "qwen2",
+            qk_norm=kind == "qwen3",
+            window=_window(config, where) if kind == "mistral" else None,
+            gelu_gate=kind == "gemma",
+            offset_norms=kind == "gemma",
+            scaled_embedding=kind == "gemma",
         )
     except InputError as error:
         if str(error).startswith(where):
@@ -183,30 +191,33 @@ def config_from_json(
         raise InputError(str(error), where=where) from None
 
 
-def config_to_json(config: TransformerConfig) -> dict[str, Any]:
+def _window(config: Mapping[str, Any], where: str) -> int | None:
+    window = config["sliding_window"]
+    return None if window is None else _whole(config, "sliding_window", where)
+
+
+def config_to_json(
+    config: TransformerConfig, *, purpose: str = "CausalLM"
+) -> dict[str, Any]:
     """The ``config.json`` of a configuration, which ``transformers`` reads.
 
+    A Mistral without a window is a Llama, and written as one.
+
+    Args:
+      config: What to write.
+      purpose: What the class in ``transformers`` is for, the end of its name.
+
     Raises:
-      InputError: No family of Hugging Face has this combination of biases and norms.
+      InputError: No family of Hugging Face has this combination of settings.
     """
-    variant = (config.qkv_bias, config.output_bias, config.qk_norm)
-    families = {
-        (False, False, False): ("llama", "LlamaForCausalLM"),
-        (True, True, False): ("llama", "LlamaForCausalLM"),
-        (True, False, False): ("qwen2", "Qwen2ForCausalLM"),
-        (False, False, True): ("qwen3", "Qwen3ForCausalLM"),
-        (True, True, True): ("qwen3", "Qwen3ForCausalLM"),
-    }
-    if variant not in families:
-        raise InputError(
-            f"found (qkv_bias, output_bias, qk_norm) = {variant}, expected one of "
-            f"{sorted(families)}",
-            where="TransformerConfig",
-        )
-    family, architecture = families[variant]
-    bias = {} if family == "qwen2" else {"attention_bias": config.output_bias}
+    family = family_of(config)
+    own: dict[str, Any] = {}
+    if family in ("llama", "qwen3", "gemma"):
+        own["attention_bias"] = config.output_bias
+    if family == "mistral":
+        own["sliding_window"] = config.window
     return {
-        "architectures": [architecture],
+        "architectures": [f"{FAMILIES[family].architecture}For{purpose}"],
         "model_type": family,
         "vocab_size": config.vocab_size,
         "hidden_size": config.width,
@@ -215,14 +226,14 @@ def config_to_json(config: TransformerConfig) -> dict[str, Any]:
         "num_key_value_heads": config.num_kv_heads,
         "head_dim": config.head_dim,
         "intermediate_size": config.ffn_width,
-        "hidden_act": "silu",
+        "hidden_act": "gelu_pytorch_tanh" if config.gelu_gate else "silu",
         "rope_theta": config.rope_base,
         **_scaling(config.rope_stretch),
         "rms_norm_eps": config.norm_epsilon,
         "max_position_embeddings": config.max_positions,
         "tie_word_embeddings": config.tied,
         "torch_dtype": config.dtype,
-        **bias,
+        **own,
     }
 
 
@@ -275,10 +286,15 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def read_folder_config(folder: Path) -> TransformerConfig:
-    """The configuration of a folder, from its ``config.json``."""
+def read_folder_json(folder: Path) -> dict[str, Any]:
+    """The parsed ``config.json`` of a folder."""
     path = folder / CONFIG
     config = read_json(path)
     if not isinstance(config, dict):
         raise InputError("found no object, expected one", where=str(path))
-    return config_from_json(config, where=str(path))
+    return config
+
+
+def read_folder_config(folder: Path) -> TransformerConfig:
+    """The configuration of a folder, from its ``config.json``."""
+    return config_from_json(read_folder_json(folder), where=str(folder / CONFIG))

@@ -1,9 +1,10 @@
 """Language models from and to disk: a Hugging Face folder, or a GGUF file."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -40,7 +41,7 @@ def load_weights(
 
     Args:
       path: A Hugging Face folder (``config.json`` and safetensors, single or sharded),
-        or a ``.gguf`` file of the llama family.
+        or a ``.gguf`` file of Llama, Mistral or Gemma.
       dtype: What parameters and activations are stored in.
 
     Returns:
@@ -63,12 +64,17 @@ def load_weights(
             where=str(path),
         )
     config = replace(read_folder_config(path), dtype=dtype)
-    files = weight_files(path)
+    tensors, digest = read_folder_tensors(path)
+    return transformer_from_tensors(config, tensors, where=str(path)), digest
+
+
+def read_folder_tensors(folder: Path) -> tuple[dict[str, np.ndarray], str]:
+    """Every tensor of a folder's safetensors, and the SHA-256 of these files."""
+    files = weight_files(folder)
     tensors: dict[str, np.ndarray] = {}
     for file in files:
         tensors |= read_safetensors(file)
-    model = transformer_from_tensors(config, tensors, where=str(path))
-    return model, fingerprint(files)
+    return tensors, fingerprint(files)
 
 
 def save_weights(model: Transformer, folder: str | Path) -> str:
@@ -77,9 +83,17 @@ def save_weights(model: Transformer, folder: str | Path) -> str:
     Returns:
       The SHA-256 of the weight file.
     """
-    folder = Path(folder)
-    write_json(folder / CONFIG, config_to_json(model.config))
-    whole = {n: np.ascontiguousarray(a) for n, a in tensors_of(model).items()}
+    return write_folder_tensors(
+        Path(folder), config_to_json(model.config), tensors_of(model)
+    )
+
+
+def write_folder_tensors(
+    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+) -> str:
+    """Writes a parsed ``config.json`` and its tensors; the SHA-256 of the weights."""
+    write_json(folder / CONFIG, config)
+    whole = {n: np.ascontiguousarray(a) for n, a in tensors.items()}
     with atomic_file(folder / WEIGHTS) as handle:
         handle.write(save(whole, metadata={"format": "pt"}))
     return fingerprint([folder / WEIGHTS])

@@ -1,4 +1,4 @@
-"""One decoder-only transformer for the Llama and Qwen families, in Flax NNX."""
+"""One decoder-only transformer for Llama, Mistral, Qwen and Gemma, in Flax NNX."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from morl.errors import InputError
 from morl.models.adapters import Adapter
@@ -16,6 +16,7 @@ from morl.models.attention import (
     Rotary,
     attend,
     chunk_biases,
+    recent,
     rotary,
     rotate,
     visible,
@@ -58,21 +59,29 @@ class Encoding(NamedTuple):
 class RMSNorm(nnx.Module):
     """Divides by the root mean square over the first axis, then scales by a weight.
 
+    Where the family keeps the weight as its difference from one, one is added in
+    float32: there half precision would lose most of the difference.
+
     References:
       Zhang and Sennrich (arXiv:1910.07467), equation 4.
     """
 
-    def __init__(self, width: int, epsilon: float, dtype: str) -> None:
-        """Starts at weight one."""
-        self.weight = nnx.Param(jnp.ones(width, dtype))
-        self.epsilon = epsilon
+    def __init__(self, width: int, config: TransformerConfig) -> None:
+        """Starts at scale one."""
+        start = jnp.zeros if config.offset_norms else jnp.ones
+        self.weight = nnx.Param(start(width, config.dtype))
+        self.epsilon = config.norm_epsilon
+        self.offset = config.offset_norms
 
     def __call__(self, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
         """Normalises each column in float32 and returns the type of ``x``."""
         wide = x.astype(jnp.float32)
         power = jnp.mean(jnp.square(wide), axis=0, keepdims=True)
         unit = wide * jax.lax.rsqrt(power + self.epsilon)
-        return (unit * self.weight[...][:, None]).astype(x.dtype)
+        scale = self.weight[...][:, None]
+        if self.offset:
+            scale = 1 + scale.astype(jnp.float32)
+        return (unit * scale).astype(x.dtype)
 
 
 class Linear(nnx.Module):
@@ -111,14 +120,15 @@ class Block(nnx.Module):
         self.head_dim = config.head_dim
         inner = config.num_heads * config.head_dim
         fused = inner + 2 * config.num_kv_heads * config.head_dim
-        width, dtype, epsilon = config.width, config.dtype, config.norm_epsilon
-        self.attention_norm = RMSNorm(width, epsilon, dtype)
+        width, dtype = config.width, config.dtype
+        self.gelu_gate = config.gelu_gate
+        self.attention_norm = RMSNorm(width, config)
         self.qkv = Linear((fused, width), dtype, bias=config.qkv_bias, rngs=rngs)
-        head_norm = lambda: RMSNorm(config.head_dim, epsilon, dtype)
+        head_norm = lambda: RMSNorm(config.head_dim, config)
         self.query_norm = head_norm() if config.qk_norm else None
         self.key_norm = head_norm() if config.qk_norm else None
         self.out = Linear((width, inner), dtype, bias=config.output_bias, rngs=rngs)
-        self.ffn_norm = RMSNorm(width, epsilon, dtype)
+        self.ffn_norm = RMSNorm(width, config)
         ffn = config.ffn_width
         self.gate_up = Linear((2 * ffn, width), dtype, bias=False, rngs=rngs)
         self.down = Linear((width, ffn), dtype, bias=False, rngs=rngs)
@@ -148,10 +158,12 @@ class Block(nnx.Module):
         """Adds what attention gathered to the residual stream, then the feed-forward.
 
         References:
-          Shazeer, GLU Variants (arXiv:2002.05202), SwiGLU.
+          Shazeer, GLU Variants (arXiv:2002.05202), SwiGLU and GEGLU.
         """
         x = x + self.out(rearrange(mixed, "b k c g t -> (k g c) (b t)"))
         gate, up = jnp.split(self.gate_up(self.ffn_norm(x)), 2)
+        if self.gelu_gate:
+            return x + self.down(jax.nn.gelu(gate, approximate=True) * up)
         return x + self.down(jax.nn.silu(gate) * up)
 
     def __call__(
@@ -188,13 +200,17 @@ class Transformer(nnx.Module):
         blocks = [Block(config, rngs=rngs) for _ in range(config.num_layers)]
         self.layers = nnx.List(blocks)
         self.stack: Block | None = nnx.data(None)
-        self.norm = RMSNorm(config.width, config.norm_epsilon, config.dtype)
+        self.norm = RMSNorm(config.width, config)
         draw = INITIAL_SCALE * jax.random.normal(rngs.params(), shape)
         self.head = None if config.tied else nnx.Param(draw.astype(config.dtype))
 
     def embed(self, tokens: Int[Array, " n"]) -> Float[Array, "d n"]:
         """Columns of the token embedding; a token outside the vocabulary is clipped."""
-        return self.embedding[...].at[tokens].get(mode="clip").T
+        columns = self.embedding[...].at[tokens].get(mode="clip").T
+        if not self.config.scaled_embedding:
+            return columns
+        # The factor is rounded to the type of the parameters, as in training.
+        return columns * jnp.float32(self.config.width**0.5).astype(columns.dtype)
 
     @property
     def groups(self) -> int:
@@ -205,6 +221,20 @@ class Transformer(nnx.Module):
         """The rotary tables of ``positions``, shared by all layers."""
         config = self.config
         return rotary(positions, config.head_dim, config.rope_base, config.rope_stretch)
+
+    def biases(
+        self, allowed: Bool[Array, "b t t"], positions: Int[Array, "b t"]
+    ) -> tuple[Float[Array, "b _s _q"], ...]:
+        """What attention adds to the scores of whole rows, shared by all layers.
+
+        Args:
+          allowed: Which tokens of the row each token may see, its future aside.
+          positions: Position of each token.
+        """
+        seen = allowed & jnp.tri(allowed.shape[1], dtype=bool)[None]
+        if self.config.window is not None:
+            seen = seen & recent(positions, positions, self.config.window)
+        return chunk_biases(seen, self.groups)
 
     def __call__(
         self,
@@ -221,7 +251,7 @@ class Transformer(nnx.Module):
         Token ``i`` sees token ``j`` where ``j <= i`` and ``j`` belongs to the shared
         prompt (segment 0) or to the same response (segment ``r >= 1``), so a prompt and
         all its responses are one row. Padding (segment -1) is seen by nothing and may
-        hold any token.
+        hold any token. A window is counted in positions.
 
         Args:
           tokens: Token ids.
@@ -240,9 +270,8 @@ class Transformer(nnx.Module):
         depth = self.config.num_layers
         if wrong := [tap for tap in taps if not 1 <= tap <= depth]:
             raise InputError(f"found {wrong}, expected 1 to {depth}", where="taps")
-        batch, length = tokens.shape
-        causal = jnp.tri(length, dtype=bool)[None]
-        biases = chunk_biases(visible(segments, segments) & causal, self.groups)
+        batch, _ = tokens.shape
+        biases = self.biases(visible(segments, segments), positions)
         table = self.rotary(positions.reshape(-1))
 
         def layer(block: Block, x: Float[Array, "d n"]) -> Float[Array, "d n"]:

@@ -86,6 +86,40 @@ def test_packed_responses_equal_each_response_alone():
             )
 
 
+def test_a_window_is_counted_from_each_response_back_into_the_prompt():
+    model = Transformer(replace(SMALL, window=3), rngs=nnx.Rngs(1))
+    prompt, first, second = [3, 9, 4, 8], [7, 1, 2], [8, 2]
+    packed = encode(model, *rows(prompt + first + second, [0] * 4 + [1] * 3 + [2] * 2))
+    alone = encode(model, *rows(prompt + second, [0] * 4 + [1] * 2)).hidden
+    np.testing.assert_allclose(packed.hidden[0, 7:], alone[0, 4:], rtol=1e-5, atol=1e-6)
+
+
+def test_a_token_before_the_window_is_not_seen():
+    model = Transformer(replace(SMALL, window=3, num_layers=1), rngs=nnx.Rngs(1))
+    one = encode(model, *rows([1, 2, 3, 4, 5], [0] * 5)).hidden
+    other = encode(model, *rows([9, 2, 3, 4, 5], [0] * 5)).hidden
+    np.testing.assert_array_equal(one[0, 3:], other[0, 3:])
+    assert np.abs(one[0, 2] - other[0, 2]).max() > 1e-3
+
+
+def test_a_new_model_with_offset_norms_equals_one_without():
+    offset = Transformer(replace(SMALL, offset_norms=True), rngs=nnx.Rngs(1))
+    plain = Transformer(SMALL, rngs=nnx.Rngs(1))
+    row = rows([1, 2, 3], [0, 0, 0])
+    np.testing.assert_array_equal(
+        encode(offset, *row).hidden, encode(plain, *row).hidden
+    )
+
+
+def test_a_scaled_embedding_is_multiplied_by_the_rounded_root_of_the_width():
+    config = replace(SMALL, width=24, scaled_embedding=True, dtype="bfloat16")
+    model = Transformer(config, rngs=nnx.Rngs(1))
+    root = jnp.asarray(4.90625, jnp.bfloat16)  # the bfloat16 nearest to sqrt(24)
+    np.testing.assert_array_equal(
+        model.embed(jnp.array([7]))[:, 0], model.embedding[7] * root
+    )
+
+
 def test_a_response_does_not_see_another():
     model = Transformer(SMALL, rngs=nnx.Rngs(1))
     segments = [0, 0, 1, 1, 2, 2]
@@ -198,6 +232,7 @@ def test_bfloat16_parameters_give_bfloat16_states_close_to_float32():
         ({"head_dim": 5}, "even"),
         ({"dtype": "int8"}, "float32"),
         ({"rope_base": -1.0}, "rope_base"),
+        ({"window": 0}, "window: found 0"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(change, message):

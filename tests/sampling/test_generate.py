@@ -51,9 +51,21 @@ def greedy_by_full_forwards(model, prompt, count):
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-@pytest.mark.parametrize("qk_norm", [pytest.param(False, marks=pytest.mark.slow), True])
-def test_decoding_with_the_cache_equals_the_full_forward(qk_norm, copies):
-    config = replace(CONFIG, qk_norm=qk_norm, qkv_bias=True, tied=False)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"qkv_bias": True, "tied": False}, marks=pytest.mark.slow),
+        {"qk_norm": True, "qkv_bias": True, "tied": False},
+        # The first prompt's first tokens lie outside it, then all of the second.
+        {"window": 3},
+        pytest.param(
+            {"gelu_gate": True, "offset_norms": True, "scaled_embedding": True},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_decoding_with_the_cache_equals_the_full_forward(settings, copies):
+    config = replace(CONFIG, **settings)
     model = Transformer(config, rngs=nnx.Rngs(3))
     prompts = [[3, 1, 4, 1, 5], [9, 2]]
     following = [[[6, 5, 3], [8, 9, 7]], [[1, 1, 2], [3, 5, 8]]]  # two each

@@ -40,10 +40,37 @@ CASES = {
             "original_max_position_embeddings": 256,
         },
     },
+    # A window shorter than the rows; heads whose widths do not add up to the model's.
+    "mistral": {
+        "num_key_value_heads": 2,
+        "head_dim": 12,
+        "sliding_window": 4,
+        "tie_word_embeddings": False,
+    },
+    "mistral_whole": {
+        "num_key_value_heads": 2,
+        "sliding_window": None,
+        "tie_word_embeddings": False,
+    },
+    "gemma": {
+        "num_key_value_heads": 1,
+        "head_dim": 12,
+        "hidden_act": "gelu_pytorch_tanh",
+        "tie_word_embeddings": True,
+    },
+    "gemma_biased": {
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "attention_bias": True,
+        "hidden_act": "gelu_pytorch_tanh",
+        "tie_word_embeddings": True,
+    },
     "qwen2": {"num_key_value_heads": 2, "tie_word_embeddings": True},
     "qwen3": {"num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": False},
 }
 LENGTHS = (11, 7)
+REWARD_CASES = ("llama", "mistral", "qwen2", "qwen3", "gemma")
+PAD = 95
 
 
 def tensor(name, shape):
@@ -59,3 +86,13 @@ def tokens():
     """Two rows of tokens; the second ends in padding, which may hold anything."""
     generator = np.random.default_rng(7)
     return generator.integers(0, COMMON["vocab_size"], (2, max(LENGTHS)))
+
+
+def padded(side):
+    """The same rows filled up with the padding token on one side; and what is real."""
+    rows, real = np.full((2, max(LENGTHS)), PAD), np.zeros((2, max(LENGTHS)), bool)
+    for row, (text, length) in enumerate(zip(tokens(), LENGTHS, strict=True)):
+        place = slice(0, length) if side == "right" else slice(-length, None)
+        rows[row, place], real[row, place] = text[:length], True
+    assert not np.any(rows[real] == PAD)
+    return rows, real
