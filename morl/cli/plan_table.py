@@ -5,7 +5,7 @@ from rich.table import Table
 from morl.cli.console import OUT
 from morl.training.plan import Plan
 
-GIB = 2**30
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def print_plan(plan: Plan) -> None:
@@ -18,7 +18,7 @@ def print_plan(plan: Plan) -> None:
     OUT.print(f"  {verdict(plan)}")
     for one in plan.held_whole:
         OUT.print(
-            f"  {one.name} is held whole by every device ({one.bytes / GIB:.3f} GiB): "
+            f"  {one.name} is held whole by every device ({amount(one.bytes)}): "
             "no axis of the mesh that splits it divides its sizes, or the table of "
             "morl.training.mesh does not name it"
         )
@@ -30,12 +30,25 @@ def print_plan(plan: Plan) -> None:
         )
 
 
+def amount(size: float) -> str:
+    """Bytes in a unit that is read easily.
+
+    Examples:
+      >>> amount(1536.0)
+      '1.50 KiB'
+    """
+    power = 0
+    while size >= 1024 and power < len(UNITS) - 1:
+        size, power = size / 1024, power + 1
+    return f"{size:.2f} {UNITS[power]}" if power else f"{size:.0f} {UNITS[0]}"
+
+
 def verdict(plan: Plan) -> str:
     """Whether it fits, in a sentence."""
-    used = f"{plan.bytes_per_device['total'] / GIB:.2f} GiB"
+    used = amount(plan.bytes_per_device["total"])
     if plan.memory is None:
         return f"{used} a device; nothing is published of {plan.device}"
-    limit = f"{plan.memory / GIB:.0f} GiB of a {plan.device}"
+    limit = f"{amount(plan.memory)} of a {plan.device}"
     if plan.fits is None:
         return f"{used} and activations in {limit}: only a compiler can tell"
     return f"{used} {'fit' if plan.fits else 'do not fit'} in the {limit}"
@@ -50,11 +63,11 @@ def _memory(plan: Plan) -> Table:
         show_edge=False,
     )
     table.add_column("on each device")
-    table.add_column("GiB", justify="right")
+    table.add_column("memory", justify="right")
     for kind, size in plan.bytes_per_device.items():
         if size and kind != "total":
-            table.add_row(kind, f"{size / GIB:.3f}")
-    table.add_row("total", f"{plan.bytes_per_device['total'] / GIB:.3f}", style="bold")
+            table.add_row(kind, amount(size))
+    table.add_row("total", amount(plan.bytes_per_device["total"]), style="bold")
     return table
 
 
@@ -70,10 +83,10 @@ def _time(plan: Plan) -> Table:
     table.add_row(
         "products", "", f"{plan.flops / 1e12:.2f} TFLOP", shown(at("compute"))
     )
-    moved = f"{plan.bytes_moved / GIB:.2f} GiB"
+    moved = amount(plan.bytes_moved)
     table.add_row("memory traffic", "", moved, shown(at("memory")))
     for kind, one in plan.collectives.items():
-        table.add_row(kind, str(one.count), f"{one.bytes / GIB:.3f} GiB", "")
+        table.add_row(kind, str(one.count), amount(one.bytes), "")
     table.add_row("collectives in all", "", "", shown(at("network")))
     if plan.binds is not None:
         tokens = plan.tokens_per_second

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from morl.errors import InputError
 from morl.models.adapters import Adapter
@@ -22,6 +22,7 @@ from morl.models.attention import (
     visible,
 )
 from morl.models.config import TransformerConfig
+from morl.models.fused import parted
 
 INITIAL_SCALE = 0.02
 
@@ -39,14 +40,18 @@ class Held(NamedTuple):
       tokens: The tokens ``[n]`` that are looked up.
       embedded: Their embeddings ``[d, n]``, as the lookup leaves them.
       stream: The residual stream ``[d, n]``.
+      weights: Parameters by name, arranged for ``shards``.
+      shards: Devices that each product is split over.
     """
 
     tokens: Callable[[Array], Array]
     embedded: Callable[[Array], Array]
     stream: Callable[[Array], Array]
+    weights: Callable[[PyTree], PyTree]
+    shards: int
 
 
-ANYWHERE = Held(lambda x: x, lambda x: x, lambda x: x)
+ANYWHERE = Held(lambda x: x, lambda x: x, lambda x: x, lambda x: x, 1)
 
 
 class Encoding(NamedTuple):
@@ -118,6 +123,7 @@ class Block(nnx.Module):
         self.num_heads = config.num_heads
         self.num_kv_heads = config.num_kv_heads
         self.head_dim = config.head_dim
+        self.shards = 1  # see morl.models.layout.arrange_fused
         inner = config.num_heads * config.head_dim
         fused = inner + 2 * config.num_kv_heads * config.head_dim
         width, dtype = config.width, config.dtype
@@ -137,8 +143,8 @@ class Block(nnx.Module):
         """Queries, keys and values of the residual stream of ``batch`` rows."""
         fused = self.qkv(self.attention_norm(x))
         whole = fused.reshape(-1, self.head_dim, x.shape[1])
-        bounds = (self.num_heads, self.num_heads + self.num_kv_heads)
-        queries, keys, values = jnp.split(whole, bounds)
+        counts = (self.num_heads, self.num_kv_heads, self.num_kv_heads)
+        queries, keys, values = parted(whole, counts, self.shards)
         if self.query_norm is not None and self.key_norm is not None:
             queries = jax.vmap(self.query_norm)(queries)
             keys = jax.vmap(self.key_norm)(keys)
@@ -161,7 +167,8 @@ class Block(nnx.Module):
           Shazeer, GLU Variants (arXiv:2002.05202), SwiGLU and GEGLU.
         """
         x = x + self.out(rearrange(mixed, "b k c g t -> (k g c) (b t)"))
-        gate, up = jnp.split(self.gate_up(self.ffn_norm(x)), 2)
+        fused = self.gate_up(self.ffn_norm(x))
+        gate, up = parted(fused, (len(fused) // 2,) * 2, self.shards)
         if self.gelu_gate:
             return x + self.down(jax.nn.gelu(gate, approximate=True) * up)
         return x + self.down(jax.nn.silu(gate) * up)
@@ -291,7 +298,7 @@ class Transformer(nnx.Module):
         if self.stack is not None:
             graph, stacked = nnx.split(self.stack)
 
-            def step(x: Array, part: nnx.State) -> tuple[Array, tuple[Array, ...]]:
+            def step(x: Array, part: Any) -> tuple[Array, tuple[Array, ...]]:
                 x = layer(nnx.merge(graph, part), x)
                 return x, (x,) if taps else ()
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import NamedTuple
 
-from morl.training.hlo import Computation, Instruction, ProgramText, Runs, Shape, runs
+from morl.training.hlo import Computation, Instruction, ProgramText, Shape
+from morl.training.loops import Runs, runs
 
 COLLECTIVES = (
     "all-gather",
@@ -49,8 +50,8 @@ class Costs(NamedTuple):
       unknown_loops: Loops that are counted once, for want of knowing better.
     """
 
-    flops: float
-    bytes: float
+    flops: int
+    bytes: int
     collectives: dict[str, Collective]
     unknown_loops: tuple[str, ...]
 
@@ -63,7 +64,7 @@ def program_costs(program: ProgramText) -> Costs:
     """
     found = runs(program)
     fused = _fused(program)
-    flops = moved = 0.0
+    flops = moved = 0
     for computation in program.computations.values():
         count = found.counts[computation.name]
         for line in computation.instructions.values() if count else ():
@@ -83,16 +84,16 @@ def _fused(program: ProgramText) -> set[str]:
     return inside
 
 
-def product_flops(here: Computation, line: Instruction) -> float:
+def product_flops(here: Computation, line: Instruction) -> int:
     """Operations of a product or convolution; 0 of anything else."""
     if line.opcode not in ("dot", "convolution"):
-        return 0.0
+        return 0
     left, right = (here.instructions[name].shapes[0] for name in line.operands[:2])
     out = line.shapes[0].dims
     if line.opcode == "dot":
         found = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", line.attributes)
         places = [int(one) for one in found[1].split(",") if one] if found else []
-        return 2.0 * prod(out) * prod(left.dims[place] for place in places)
+        return 2 * prod(out) * prod(left.dims[place] for place in places)
     return _convolution_flops(line, left.dims, right.dims, out)
 
 
@@ -101,7 +102,7 @@ def _convolution_flops(
     left: tuple[int, ...],
     right: tuple[int, ...],
     out: tuple[int, ...],
-) -> float:
+) -> int:
     """Only what meets an entry counts: compilers write batched products as
     convolutions of dilated arrays, most of which is padding."""
     labels = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", line.attributes)
@@ -116,7 +117,7 @@ def _convolution_flops(
         count = out[result.index(sign)]
         pairs *= _meetings(size, wide, count, fields, number)
     inputs = right[kernel.index("i")]
-    return 2.0 * out[result.index("b")] * out[result.index("f")] * inputs * pairs
+    return 2 * out[result.index("b")] * out[result.index("f")] * inputs * pairs
 
 
 def _meetings(
@@ -138,15 +139,15 @@ def _meetings(
     )
 
 
-def traffic(program: ProgramText, here: Computation, line: Instruction) -> float:
+def traffic(program: ProgramText, here: Computation, line: Instruction) -> int:
     """Bytes that an instruction outside of fusions reads and writes.
 
     Parts of arrays count as parts, and what is updated in place as what is written.
     """
     if line.opcode in _FREE or line.opcode.endswith("-done"):
-        return 0.0
+        return 0
     if line.opcode == "custom-call" and any(m in line.attributes for m in _MARKS):
-        return 0.0
+        return 0
     if line.opcode.endswith("-start"):
         return _begun(line)
     given = [here.instructions[name].shapes for name in line.operands]
@@ -167,7 +168,7 @@ def traffic(program: ProgramText, here: Computation, line: Instruction) -> float
     return sum(sizes) + sum(map(_main, line.shapes))
 
 
-def _begun(line: Instruction) -> float:
+def _begun(line: Instruction) -> int:
     """Bytes of what goes on in the background: it gives what it reads and writes."""
     if line.opcode == "copy-start" or len(line.shapes) < 2:
         return sum(map(_main, line.shapes))
@@ -177,19 +178,19 @@ def _begun(line: Instruction) -> float:
     return sum(map(_main, line.shapes))
 
 
-def _main(shape: Shape) -> float:
+def _main(shape: Shape) -> int:
     """Bytes in main memory: those in faster ones cost nothing here."""
     return 0 if shape.space else shape.bytes
 
 
-def _bytes(line: Instruction) -> float:
+def _bytes(line: Instruction) -> int:
     return sum(shape.bytes for shape in line.shapes)
 
 
-def _read(program: ProgramText, here: Computation, place: int) -> float:
+def _read(program: ProgramText, here: Computation, place: int) -> int:
     """Bytes of a parameter that a fused computation reads."""
     name = here.parameters[place]
-    total = 0.0
+    total = 0
     for line in here.instructions.values():
         if name not in line.operands:
             continue
@@ -206,13 +207,13 @@ def _read(program: ProgramText, here: Computation, place: int) -> float:
     return total
 
 
-def _written(here: Computation, shapes: tuple[Shape, ...]) -> float:
+def _written(here: Computation, shapes: tuple[Shape, ...]) -> int:
     """Bytes that a fusion writes; of an array that it updates in place, the update."""
     root = here.root
     values = list(root.operands) if root.opcode == "tuple" else [root.name]
     if len(values) != len(shapes):
         return sum(map(_main, shapes))
-    total = 0.0
+    total = 0
     for name, shape in zip(values, shapes, strict=True):
         line = here.instructions[name]
         while line.opcode in ("bitcast", "copy", "reshape") and line.operands:
@@ -258,14 +259,14 @@ def _sent(kind: str, here: Computation, line: Instruction) -> tuple[float, int]:
     read = sum(_bytes(one) for one in given)
     size = group_size(line)
     if kind == "collective-permute":
-        return read, int(read)
+        return float(read), read
     share = (size - 1) / size
     if kind == "all-gather":
         whole = read * size
         parts = [shape.bytes * size for one in given for shape in one.shapes]
         return whole * share, max(parts)
     largest = max(shape.bytes for one in given for shape in one.shapes)
-    return read * share * (2 if kind == "all-reduce" else 1), largest
+    return float(read * share) * (2 if kind == "all-reduce" else 1), largest
 
 
 def group_size(line: Instruction) -> int:

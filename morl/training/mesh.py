@@ -190,4 +190,17 @@ def held_on(mesh: Mesh | AbstractMesh) -> Held:
         jax.lax.with_sharding_constraint, shardings=NamedSharding(mesh, P(*spec))
     )
     rest = tuple(axis for axis in ROWS if axis != TABLE["width"])
-    return Held(place(rest), place(TABLE["width"], rest), place(None, ROWS))
+    return Held(
+        place(rest),
+        place(TABLE["width"], rest),
+        place(None, ROWS),
+        partial(constrained, mesh=mesh),
+        mesh.shape[TABLE["heads"]],
+    )
+
+
+def constrained(tree: PyTree, mesh: Mesh | AbstractMesh) -> PyTree:
+    """Values where the table puts parameters of the same paths."""
+    return jax.tree.map(
+        jax.lax.with_sharding_constraint, tree, tree_shardings(tree, mesh)
+    )

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 from jax.sharding import AbstractMesh, AxisType, Mesh
 
 from morl.training.abstract import (
@@ -15,19 +15,19 @@ from morl.training.abstract import (
     device_bytes,
     held_whole,
 )
-from morl.training.costs import Collective, Costs, program_costs
+from morl.training.compiled_step import Built, NoRoom, compile_step
+from morl.training.costs import Collective, Costs
 from morl.training.hardware import Chip, chip
-from morl.training.hlo import read_program
+from morl.training.largest_batch import largest_batch
 from morl.training.mesh import AXES, MeshSettings, axis_sizes, make_mesh, row_parts
 from morl.training.reward_design import Design, Parts, TrainingSettings
-from morl.training.strategies import check_rows, jit_step
+from morl.training.strategies import check_rows
 from morl.training.topologies import Topology
 
 NO_COMPILER = (
     "there is no TPU compiler here: pip install 'morl[tpu]' has one, and needs no TPU. "
     "What follows is arithmetic alone, without activations"
 )
-USABLE = 0.97  # of a device's memory; the rest is the runtime's
 AnyMesh = Mesh | AbstractMesh
 Progress = Callable[[int, int], None]
 
@@ -98,8 +98,8 @@ class Plan(NamedTuple):
     fits: bool | None
     bytes_per_device: dict[str, int]
     memory: float | None
-    flops: float | None
-    bytes_moved: float | None
+    flops: int | None
+    bytes_moved: int | None
     collectives: dict[str, Collective]
     unknown_loops: tuple[str, ...]
     seconds: Roofline | None
@@ -137,10 +137,6 @@ class Plan(NamedTuple):
         }
 
 
-class NoRoom(Exception):
-    """The compiler found that a program does not fit; says by how much."""
-
-
 def plan_step(
     asked: Asked,
     mesh: MeshSettings,
@@ -167,13 +163,20 @@ def plan_step(
     if topology.devices is None:
         return _plan(asked, topology, found, given, limits, None, NO_COMPILER)
     try:
-        built = compile_step(asked, found, given)
+        built, why, used = _compiled(asked, found, given), "", None
     except NoRoom as error:
-        return _plan(asked, topology, found, given, limits, None, str(error))
-    plan = _plan(asked, topology, found, given, limits, built, "")
-    if search is None or limits is None:
+        built, why, used = None, str(error), error.used
+    plan = _plan(asked, topology, found, given, limits, built, why)
+    used = plan.bytes_per_device["total"] if built is not None else used
+    if search is None or limits is None or used is None:
         return plan
-    rows = largest_batch(asked, found, limits, plan, search)
+    rows = largest_batch(
+        partial(_total, asked, found),
+        (asked.settings.batch_size, used),
+        least=row_parts(found),
+        limit=float(limits.bytes),
+        progress=search,
+    )
     return plan._replace(largest_batch=rows)
 
 
@@ -189,54 +192,10 @@ def _arguments(asked: Asked, mesh: AnyMesh) -> Arguments:
     return abstract_arguments(parts, asked.design, asked.settings, asked.rows, mesh)
 
 
-class Built(NamedTuple):
-    """A compiled step.
-
-    Attributes:
-      costs: What it asks of a device.
-      arguments: Bytes of what it takes, with the padding of layouts.
-      results: Bytes of what it gives and does not put in their place.
-      temporary: Bytes that it needs besides.
-      code: Bytes of the program.
-    """
-
-    costs: Costs
-    arguments: int
-    results: int
-    temporary: int
-    code: int
-
-
-def compile_step(asked: Asked, mesh: AnyMesh, given: Arguments) -> Built:
-    """The step that a run would take, compiled for the devices of the mesh.
-
-    Raises:
-      NoRoom: It needs more memory than they have.
-    """
-    parts = asked.parts(mesh)
-    assert isinstance(mesh, Mesh)
-    step = jit_step(parts.program, parts.update, mesh)
-    lowered = step.lower(given.state, given.frozen, given.batch)
-    try:
-        compiled = lowered.compile()
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise NoRoom(_first_line(error)) from error
-    stats = compiled.memory_analysis()
-    return Built(
-        program_costs(read_program(compiled.as_text())),
-        stats.argument_size_in_bytes,
-        max(stats.output_size_in_bytes - stats.alias_size_in_bytes, 0),
-        stats.temp_size_in_bytes,
-        stats.generated_code_size_in_bytes,
-    )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    used = [line for line in lines if "Used" in line]
-    return (used or lines)[0]
+def _compiled(asked: Asked, mesh: AnyMesh, given: Arguments) -> Built | None:
+    if not isinstance(mesh, Mesh):
+        return None
+    return compile_step(asked.parts(mesh), mesh, given)
 
 
 def _plan(
@@ -322,51 +281,11 @@ def roofline(costs: Costs, limits: Chip) -> Roofline:
     )
 
 
-def largest_batch(
-    asked: Asked, mesh: AnyMesh, limits: Chip, plan: Plan, progress: Progress
-) -> int | None:
-    """Rows of a micro-batch that still fit: along a line through two programs, and
-    confirmed by a third.
-
-    Args:
-      asked: What is trained.
-      mesh: The devices.
-      limits: Of one device.
-      plan: The first program's.
-      progress: Called with programs compiled and in all.
-
-    Returns:
-      The rows; None where no more than a row a device's part was tried and none fits.
-    """
-    least, first = row_parts(mesh), asked.settings.batch_size
-    total = lambda rows: _total(asked, mesh, rows)
-    known = {first: plan.bytes_per_device["total"]}
-    progress(1, 3)
-    other = first + least if first == least else max(first // 2 // least, 1) * least
-    known[other] = total(other) or 0
-    progress(2, 3)
-    if not known[other]:
-        return first if plan.fits else None
-    slope = (known[first] - known[other]) / (first - other)
-    left = USABLE * limits.bytes - known[first]
-    rows = (first + int(left / max(slope, 1.0))) // least * least
-    if rows in known or rows < least:
-        progress(3, 3)
-        return rows if rows in known else None
-    used = total(rows)
-    progress(3, 3)
-    if used is None or used > limits.bytes:
-        fitting = [one for one, used in known.items() if used <= limits.bytes]
-        return max(fitting, default=None)
-    return rows
-
-
 def _total(asked: Asked, mesh: AnyMesh, rows: int) -> int | None:
     """Bytes of a device with another number of rows; None where they do not fit."""
     other = asked._replace(settings=replace(asked.settings, batch_size=rows))
     given = _arguments(other, mesh)
     try:
-        built = compile_step(other, mesh, given)
+        return _bytes(given, _compiled(other, mesh, given))["total"]
     except NoRoom:
         return None
-    return _bytes(given, built)["total"]

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
 from morl.models.adapters import AdapterParam
 from morl.models.heads import Head, Readings, States
-from morl.models.layout import drop_inputs
+from morl.models.layout import arrange_fused, drop_inputs
 from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
 from morl.numerics import WeightedSum, masked_sum
 from morl.training.reward_batch import FeatureRows, RewardBatch, TokenRows
@@ -96,6 +96,9 @@ def token_encoder(
         assert isinstance(rows, TokenRows)
         parts = _parts(trained[BACKBONE], frozen[BACKBONE])
         model = nnx.merge(graph, *(cast_floats(part, dtype) for part in parts))
+        if held.shards > 1:
+            arranged, state = nnx.split(arrange_fused(model, held.shards))
+            model = nnx.merge(arranged, held.weights(nnx.to_pure_dict(state)))
         if key is not None:
             model = drop_inputs(model, key)
         tokens, positions, segments, _ = map(jnp.asarray, rows.packed)

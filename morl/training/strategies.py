@@ -15,6 +15,7 @@ from morl.training.mesh import (
     AXES,
     ROWS,
     batch_sharding,
+    constrained,
     row_parts,
     tree_shardings,
     whole,
@@ -50,6 +51,7 @@ def jit_step(program: Program, update: Update, mesh: Mesh) -> Any:
     Returns:
       From state, frozen parameters and batch to state and metrics, under ``jax.jit``.
     """
+    # Gradients where their parameters are: each device keeps its part of the sum.
     reduction = Reduction(lambda tree: tree, partial(constrained, mesh=mesh))
     return jax.jit(make_step(program, update, reduction), donate_argnums=0)
 
@@ -130,13 +132,6 @@ def pmap_route(program: Program, update: Update, mesh: Mesh) -> Route:
         rows,
         lambda count: own_rows(count, mesh),
         mapped(make_evaluation(program, total)),
-    )
-
-
-def constrained(tree: PyTree, mesh: Mesh) -> PyTree:
-    """Gradients where their parameters are: each device keeps its part of the sum."""
-    return jax.tree.map(
-        jax.lax.with_sharding_constraint, tree, tree_shardings(tree, mesh)
     )
 
 
