@@ -24,7 +24,7 @@ def _front(argv: Sequence[str]) -> None:
 
 
 def _fit(argv: Sequence[str]) -> None:
-    from morl.cli.front import fit
+    from morl.cli.fit import fit
 
     fit(argv)
 

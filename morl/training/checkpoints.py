@@ -17,7 +17,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from morl.errors import InputError
-from morl.storage import file_sha256, read_json, write_json
+from morl.storage import content_hash, file_sha256, read_json, write_json
 from morl.training.mesh import path_name
 
 MANIFEST = "manifest.json"
@@ -123,7 +123,8 @@ class Checkpoints:
             response.result()
             if jax.process_index() == 0:
                 manifest["sha256"] = digests(place)
-                write_json(place / MANIFEST, manifest)
+                whole = manifest | {"digest": content_hash(manifest)}
+                write_json(place / MANIFEST, whole)
                 self._prune()
         except BaseException as error:
             self._failed = error
@@ -145,7 +146,15 @@ class Checkpoints:
         """Steps whose manifest is there, oldest first; their files are not yet read."""
         found = []
         for path in sorted(self.folder.glob(f"*/{MANIFEST}"), key=_step_of):
-            manifest = read_json(path)
+            try:
+                manifest = read_manifest(path.parent)
+            except InputError as error:
+                warnings.warn(
+                    f"{error}: THE CHECKPOINT DOES NOT COUNT, and steps since the one "
+                    "before it are computed again",
+                    stacklevel=2,
+                )
+                continue
             found.append(
                 Saved(manifest["step"], manifest["metrics"], manifest["about"])
             )
@@ -221,12 +230,26 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, checked against its own digest.
+
+    Raises:
+      InputError: It is missing or damaged.
+    """
+    path = folder / MANIFEST
+    found = read_json(path)
+    digest = found.pop("digest", None) if isinstance(found, dict) else None
+    if digest != content_hash(found):
+        raise InputError("does not match its own digest", where=str(path))
+    return found
+
+
 def damaged(folder: Path) -> str:
     """What differs from the manifest, in words; empty where nothing does."""
     try:
-        wanted = read_json(folder / MANIFEST)["sha256"]
-    except (InputError, KeyError, TypeError) as error:
-        return f"{MANIFEST} cannot be read: {error}"
+        wanted = read_manifest(folder)["sha256"]
+    except InputError as error:
+        return str(error)
     found = digests(folder)
     for name, digest in wanted.items():
         if name not in found:

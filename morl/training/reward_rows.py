@@ -82,8 +82,9 @@ class RowMaker:
         )
 
     def tokens(self, rows: Int[np.ndarray, " b"]) -> int:
-        """Tokens of these rows, padding left out."""
-        return int(self.lengths[rows[rows != PADDING]].sum())
+        """Tokens that these rows stand for, padding left out."""
+        known = rows[rows != PADDING]
+        return sum(record_length(self.examples[row].record) for row in known)
 
 
 Place = Callable[[RewardBatch], RewardBatch]

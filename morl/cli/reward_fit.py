@@ -1,0 +1,387 @@
+"""``morl fit`` with a ``training`` section: a reward model trained by gradients."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.table import Table
+
+from morl.cli.arguments import as_yaml, parse_with_config
+from morl.cli.console import OUT, Stages
+from morl.cli.reward_model import ROUTES, RewardConfig, chosen_design
+from morl.cli.sources import find_model, read_sources
+from morl.errors import InputError
+from morl.feedback import Record, prompt_key, split_by_prompt
+from morl.models.chat import EncodedRecord
+from morl.models.fetch import default_cache
+from morl.models.head_files import HeadSet, save_heads
+from morl.models.heads import LinearHead, Reading
+from morl.models.language_model import (
+    LanguageModel,
+    load_language_model,
+    save_language_model,
+)
+from morl.models.layout import merge_adapters
+from morl.models.truncation import Truncation
+from morl.storage import content_hash, write_arrays, write_json, write_text
+from morl.training.features import Progress, extract_features
+from morl.training.mesh import ANYWHERE, held_on, make_mesh, path_name
+from morl.training.metrics import JsonLines, Tracker, open_tracker
+from morl.training.reward_batch import Example, label_counts, make_example, widths
+from morl.training.reward_design import (
+    prepared_backbone,
+    reward_parts,
+    tokens_needed,
+)
+from morl.training.reward_program import BACKBONE, HEADS, Split, joined
+from morl.training.reward_rows import FeatureTable, RowMaker
+from morl.training.reward_run import RunPlan, Trained, train_reward_model
+from morl.types import Names
+
+ABOUT = """
+Trains a reward model on feedback: heads on frozen features, heads with the backbone in
+the step, adapters, or the whole model, on one device or many. Metrics, checkpoints and
+the trained model go to out; the same command goes on where it was interrupted, to the
+bit.
+
+CONFIG.yaml is a YAML file whose keys are the options below, among them a training
+section; a file without one fits linear heads on frozen features by L-BFGS, as morl
+front does before it traces a front.
+"""
+METRICS = "metrics.jsonl"
+RESULT = "result.json"
+HEAD_KEY = 2  # folded into the seed, for the heads
+ADAPTER_KEY = 3
+STAGES = 5
+
+
+class Feedback(NamedTuple):
+    """Examples to learn from and examples that only test."""
+
+    training: list[Example]
+    validation: list[Example]
+
+
+def fit_reward_model(argv: Sequence[str]) -> None:
+    """Runs ``morl fit`` where a reward model is trained."""
+    config = parse_with_config(RewardConfig, argv, prog="morl fit", about=ABOUT)
+    if config.dry_run:
+        _dry_run(config)
+        return
+    stages = Stages(STAGES)
+    with _Stage(stages, "model", "bytes") as stage:
+        records = _read(config)
+        cache = config.cache or default_cache()
+        model = load_language_model(find_model(config.model, cache))
+        stage.remark = f"{model.name}, {len(records)} records of feedback"
+    with _Stage(stages, "rows", "records") as stage:
+        feedback = make_examples(model, records, config, progress=stage.progress)
+        stage.remark = (
+            f"{len(feedback.training)} rows to learn from, "
+            f"{len(feedback.validation)} to test"
+        )
+    with _Stage(stages, "features", "tokens") as stage:
+        training, validation = _makers(model, feedback, config, cache, stage.progress)
+        stage.remark = (
+            "none: the backbone is in the step"
+            if tokens_needed(config.training)
+            else f"of {config.model}, kept in {cache}"
+        )
+    with _Stage(stages, "training", "steps") as stage:
+        trained, split = _trained(
+            model, training, validation, config, progress=stage.progress
+        )
+        stage.remark = f"{trained.ended.reason}, {config.loop.num_steps} steps asked"
+    with _Stage(stages, "saving", "files") as stage:
+        stage.remark = save_trained(model, trained, split, config)
+    _print_result(trained, config)
+
+
+class _Stage:
+    """One stage, with the remark that it leaves."""
+
+    def __init__(self, stages: Stages, name: str, unit: str) -> None:
+        self.stages, self.name = stages, name
+        self.progress: Progress = stages.begin(name, unit)
+        self.remark = ""
+
+    def __enter__(self) -> "_Stage":
+        self.since = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.stages.abandon()
+            return
+        self.stages.end(self.name, time.perf_counter() - self.since, self.remark)
+
+
+def _read(config: RewardConfig) -> list[Record]:
+    if not config.sources:
+        raise InputError("found none, expected feedback to learn from", where="sources")
+    return read_sources(config.sources, config.data)
+
+
+def make_examples(
+    model: LanguageModel,
+    records: Sequence[Record],
+    config: RewardConfig,
+    *,
+    progress: Progress | None = None,
+) -> Feedback:
+    """Records as rows, parted by prompt.
+
+    Raises:
+      InputError: A record does not fit, or an objective has no label to learn from.
+    """
+    share = config.training.validation
+    parts = {"training": 1 - share} | ({"validation": share} if share else {})
+    split = split_by_prompt(records, parts, seed=config.training.seed)
+    chosen = {
+        name: limit_records(part, config.objectives, config.text.max_records, name)
+        for name, part in split.items()
+    }
+    total, done = sum(map(len, chosen.values())), 0
+    found: dict[str, list[Example]] = {"training": [], "validation": []}
+    for name, part in chosen.items():
+        for record in part:
+            encoded = model.chat.encode_responses(
+                record.prompt,
+                record.responses,
+                max_tokens=config.text.max_tokens,
+                response_tokens=config.text.response_tokens,
+            )
+            example = make_example(record, encoded, config.objectives)
+            if example is not None:
+                found[name].append(example)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    counts = label_counts(found["training"], len(config.objectives))
+    for name, count in zip(config.objectives, counts, strict=True):
+        if not count:
+            raise InputError(
+                f"found no pair or score for {name!r} in {len(found['training'])} "
+                "rows to learn from, expected feedback that labels it",
+                where="sources",
+            )
+    return Feedback(found["training"], found["validation"])
+
+
+def limit_records(
+    records: Sequence[Record], objectives: Names, most: int, part: str
+) -> list[Record]:
+    """At most so many records an objective, by the hash of their prompts; 0 is all."""
+    if not most:
+        return list(records)
+    ordered = sorted(records, key=lambda record: content_hash(part, prompt_key(record)))
+    left = dict.fromkeys(objectives, most)
+    kept = []
+    for record in ordered:
+        names = [name for name in record.labels if left.get(name, 0) > 0]
+        if names:
+            kept.append(record)
+        for name in names:
+            left[name] -= 1
+    return kept
+
+
+def _makers(
+    model: LanguageModel,
+    feedback: Feedback,
+    config: RewardConfig,
+    cache: Path,
+    progress: Progress,
+) -> tuple[RowMaker, RowMaker | None]:
+    """Rows of both parts, with their features where the backbone is not in the step."""
+    everything = [*feedback.training, *feedback.validation]
+    room = widths(everything)
+    table = None
+    if not tokens_needed(config.training):
+        table = feature_table(model, everything, room.responses, cache, progress)
+    count = len(feedback.training)
+    part = lambda at: (
+        None
+        if table is None
+        else FeatureTable(
+            table.responses[at], None if table.prompts is None else table.prompts[at]
+        )
+    )
+    k = len(config.objectives)
+    training = RowMaker(feedback.training, room, k, part(slice(count)))
+    if not feedback.validation:
+        return training, None
+    return training, RowMaker(feedback.validation, room, k, part(slice(count, None)))
+
+
+def feature_table(
+    model: LanguageModel,
+    examples: Sequence[Example],
+    num_responses: int,
+    cache: Path,
+    progress: Progress,
+) -> FeatureTable:
+    """States of the last token of every response and of every prompt, computed once."""
+    depth = model.model.config.num_layers
+    # The last token of a prompt, read as a response to what is before it.
+    prompts = [
+        EncodedRecord(
+            e.record.prompt[:-1], (e.record.prompt[-1:],), (np.ones(1, bool),)
+        )
+        for e in examples
+    ]
+    read = lambda records: extract_features(
+        model, records, layers=(depth,), cache=cache / "features", progress=progress
+    )
+    found = read([e.record for e in examples])
+    last = found.read(Reading(depth, "last"))
+    table = np.zeros((len(examples), num_responses, last.shape[1]), np.float32)
+    for number, (first, end) in enumerate(
+        zip(found.starts, found.starts[1:], strict=False)
+    ):
+        table[number, : end - first] = last[first:end]
+    return FeatureTable(table, read(prompts).read(Reading(depth, "last")))
+
+
+def _trained(
+    model: LanguageModel,
+    training: RowMaker,
+    validation: RowMaker | None,
+    config: RewardConfig,
+    *,
+    progress: Progress,
+) -> tuple[Trained, Split | None]:
+    design, settings = chosen_design(config), config.training
+    key = jax.random.key(settings.seed)
+    split = None
+    if tokens_needed(settings):
+        adapters = jax.random.fold_in(key, ADAPTER_KEY)
+        split = prepared_backbone(model.model, settings, adapters)
+    head = design.head.init(
+        jax.random.fold_in(key, HEAD_KEY),
+        model.model.config.width,
+        len(design.names),
+    )
+    mesh = make_mesh(config.mesh)
+    held = held_on(mesh) if config.strategy == "jit" else ANYWHERE
+    parts = reward_parts(split, head, design, settings, config.optimizer, held=held)
+    route = ROUTES[config.strategy](parts.program, parts.update, mesh)
+    about = about_run(config, model, training)
+
+    def trackers(step: int) -> list[Tracker]:
+        lines: Tracker = JsonLines(config.out / METRICS, step)
+        return [lines, *(open_tracker(n, config.out, about) for n in config.trackers)]
+
+    config.out.mkdir(parents=True, exist_ok=True)
+    write_text(config.out / "config.yaml", as_yaml(config))
+    plan = RunPlan(
+        config.out, config.text.boundaries, config.loop, config.checkpoint, about
+    )
+    trained = train_reward_model(
+        parts,
+        design,
+        settings,
+        training,
+        validation,
+        route=route,
+        plan=plan,
+        trackers=trackers,
+        progress=progress,
+    )
+    return trained, split
+
+
+def about_run(
+    config: RewardConfig, model: LanguageModel, training: RowMaker
+) -> dict[str, Any]:
+    """What a checkpoint must agree with to be gone on from: not the devices."""
+    rows = [
+        [e.record.prompt.tolist(), [r.tolist() for r in e.record.responses], e.pairs]
+        for e in training.examples
+    ]
+    return {
+        "model": model.fingerprint,
+        "template": model.chat.template_hash,
+        "feedback": content_hash(rows, [e.scores for e in training.examples]),
+        "objectives": list(config.objectives),
+        "head": asdict(config.head),
+        "losses": {name: asdict(loss) for name, loss in config.losses.items()},
+        "weights": config.weights,
+        "weighting": config.weighting,
+        "training": asdict(config.training),
+        "optimizer": asdict(config.optimizer),
+        "schedule": [config.schedule, config.loop.num_steps],
+        "boundaries": list(config.text.boundaries),
+    }
+
+
+def save_trained(
+    model: LanguageModel, trained: Trained, split: Split | None, config: RewardConfig
+) -> str:
+    """Writes what was trained, and says what and where.
+
+    Heads that every command reads go to ``heads``; a model that was trained too goes to
+    ``model``, adapters merged, as a Hugging Face folder.
+    """
+    head = jax.device_get(trained.params[HEADS])
+    said = []
+    if split is not None and config.training.mode in ("lora", "full"):
+        whole = joined(split._replace(trained=trained.params[BACKBONE]))
+        place = config.out / "model"
+        merged = jax.device_get(merge_adapters(whole))
+        save_language_model(replace(model, model=merged), place)
+        model = load_language_model(place)
+        said.append(f"{place}")
+    if isinstance(head, LinearHead) and config.head.kind == "linear":
+        limits = Truncation(config.text.max_tokens, config.text.response_tokens)
+        heads = HeadSet(
+            config.objectives,
+            Reading(model.model.config.num_layers, "last"),
+            LinearHead(*map(jnp.asarray, head)),
+            model.fingerprint,
+            model.chat.template_hash,
+            limits,
+        )
+        save_heads(config.out / "heads", heads)
+        said.append(f"{config.out / 'heads'}")
+    else:
+        leaves, _ = jax.tree_util.tree_flatten_with_path(head)
+        place = config.out / "head.safetensors"
+        write_arrays(
+            place, {path_name(path): np.asarray(leaf) for path, leaf in leaves}
+        )
+        said.append(f"{place}")
+    write_json(
+        config.out / RESULT,
+        {"ended": trained.ended.reason, "evaluation": trained.ended.metrics},
+    )
+    return ", ".join(said)
+
+
+def _print_result(trained: Trained, config: RewardConfig) -> None:
+    table = Table(title="On held-out prompts")
+    for column in ("objective", "loss", "accuracy"):
+        table.add_column(column, justify="left" if column == "objective" else "right")
+    found: Mapping[str, float] = trained.ended.metrics
+    shown = lambda key: f"{found[key]:.3f}" if key in found else "-"
+    for name in config.objectives:
+        table.add_row(
+            name, shown(f"evaluation/loss/{name}"), shown(f"evaluation/accuracy/{name}")
+        )
+    OUT.print(table)
+    OUT.print(f"metrics  {config.out / METRICS}\nresult   {config.out / RESULT}")
+
+
+def _dry_run(config: RewardConfig) -> None:
+    records = _read(config)
+    OUT.print(as_yaml(config))
+    OUT.print(
+        f"would load {config.model} (fetching it if it is missing), train "
+        f"{config.training.mode} for {config.loop.num_steps} steps on {len(records)} "
+        f"records of feedback, and write {config.out}"
+    )
