@@ -30,7 +30,7 @@ def print_plan(plan: Plan) -> None:
         )
 
 
-def amount(size: float) -> str:
+def amount(size: int | float) -> str:
     """Bytes in a unit that is read easily.
 
     Examples:

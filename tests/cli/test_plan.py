@@ -99,7 +99,7 @@ def test_what_cannot_be_planned_is_refused_in_a_line(tiny, command, change, comp
 
 
 def test_an_unknown_key_of_a_shape_is_named(tiny, command):
-    tiny.write_text(tiny.read_text().replace("ffn_width", "ffn_size"))
+    tiny.write_text(tiny.read_text().replace("ffn_width", "ffn_wide"))
     ran = command("plan", tiny)
     assert ran.code == 2
     assert "did you mean 'ffn_width'?" in ran.err
