@@ -51,8 +51,8 @@ class PlanSettings:
     """What is planned, beside the training itself.
 
     Args:
-      topology: Devices: v5e:4x4, v5e:16x16, v5p:4x4x4, v6e:8x8, v4:2x2x4; or cpu:8, for
-        trials.
+      topology: Devices: v5e:4x4, v5e:16x16, v5p:4x4x4, v6e:8x8, tpu7x:2x2x1; or cpu:8,
+        for trials.
       tokens: Of a row, padding included; the last of text.boundaries for 0.
       responses: Of a row.
       pairs: Preferences of a row.

@@ -13,18 +13,33 @@ from jax.experimental import topologies
 from morl.errors import InputError
 
 CPU = "cpu"
-# What JAX calls the devices of each version of a TPU.
-KINDS: Mapping[str, str] = {
-    "v4": "TPU v4",
-    "v5e": "TPU v5 lite",
-    "v5p": "TPU v5",
-    "v6e": "TPU v6 lite",
+
+
+class Version(NamedTuple):
+    """One version of a TPU.
+
+    Attributes:
+      kind: What JAX calls its devices.
+      devices: How many a chip has.
+    """
+
+    kind: str
+    devices: int
+
+
+VERSIONS: Mapping[str, Version] = {
+    "v5e": Version("TPU v5 lite", 1),
+    "v5p": Version("TPU v5", 1),
+    "v6e": Version("TPU v6 lite", 1),
+    "tpu7x": Version("TPU7x", 2),
 }
-# The compiler asks where it runs otherwise, and complains when nobody answers.
+# The compiler asks where it runs otherwise, complains when nobody answers, and takes a
+# lock as if it ran programs.
 _NOWHERE: Mapping[str, str] = {
     "TPU_SKIP_MDS_QUERY": "1",
-    "TPU_ACCELERATOR_TYPE": "none",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-16",
     "TPU_WORKER_HOSTNAMES": "localhost",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
 
 
@@ -54,10 +69,10 @@ def find_topology(name: str) -> Topology:
       InputError: The name means nothing, or the compiler does not know such devices.
     """
     version, _, sizes = name.partition(":")
-    if version not in (CPU, *KINDS) or not re.fullmatch(r"\d+(x\d+){0,2}", sizes):
+    if version not in (CPU, *VERSIONS) or not re.fullmatch(r"\d+(x\d+){0,2}", sizes):
         raise InputError(
-            f"found {name!r}, expected one of {', '.join(KINDS)} with its sizes, such "
-            "as v5e:4x4 or v5p:4x4x4, or cpu:8",
+            f"found {name!r}, expected one of {', '.join(VERSIONS)} with sizes, such as "
+            "v5e:4x4 or v5p:4x4x4, or cpu:8",
             where="topology",
         )
     count = math.prod(int(size) for size in sizes.split("x"))
@@ -66,7 +81,8 @@ def find_topology(name: str) -> Topology:
     if version == CPU:
         return Topology(name, CPU, count, _processors(name, count))
     if not has_compiler():
-        return Topology(name, KINDS[version], count, None)
+        known = VERSIONS[version]
+        return Topology(name, known.kind, count * known.devices, None)
     for key, value in _NOWHERE.items():
         os.environ.setdefault(key, value)
     try:
