@@ -189,22 +189,28 @@ def _bytes(line: Instruction) -> int:
 
 def _read(program: ProgramText, here: Computation, place: int) -> int:
     """Bytes of a parameter that a fused computation reads."""
-    name = here.parameters[place]
-    total = 0
+    return _used(program, here, here.parameters[place])
+
+
+def _used(program: ProgramText, here: Computation, name: str) -> int:
+    """Bytes of a value that those who read it read of it."""
+    whole, total = _bytes(here.instructions[name]), 0
     for line in here.instructions.values():
         if name not in line.operands:
             continue
         at = line.operands.index(name)
-        if line.opcode in ("dynamic-slice", "gather") and at == 0:
+        if line.opcode in ("dynamic-slice", "slice", "gather") and at == 0:
             total += _bytes(line)
         elif line.opcode == "dynamic-update-slice" and at == 0:
             continue
+        elif line.opcode == "bitcast" and not line.root:
+            total += _used(program, here, line.name)
         elif line.opcode == "fusion":
             inner = program.computations[dict(line.calls)["calls"]]
             total += _read(program, inner, at)
         else:
-            return _bytes(here.instructions[name])
-    return total
+            return whole
+    return min(total, whole)
 
 
 def _written(here: Computation, shapes: tuple[Shape, ...]) -> int:

@@ -71,7 +71,7 @@ def find_topology(name: str) -> Topology:
     version, _, sizes = name.partition(":")
     if version not in (CPU, *VERSIONS) or not re.fullmatch(r"\d+(x\d+){0,2}", sizes):
         raise InputError(
-            f"found {name!r}, expected one of {', '.join(VERSIONS)} with sizes, such as "
+            f"found {name!r}, expected one of {', '.join(VERSIONS)} with sizes: "
             "v5e:4x4 or v5p:4x4x4, or cpu:8",
             where="topology",
         )
