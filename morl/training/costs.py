@@ -241,7 +241,7 @@ def collectives(program: ProgramText, found: Runs) -> dict[str, Collective]:
     seen: dict[str, tuple[str, int, float, int]] = {}
     for computation in program.computations.values():
         for line in computation.instructions.values():
-            kind = line.opcode.removesuffix("-start")
+            kind = _kind(computation, line)
             count = found.counts[computation.name]
             if kind not in COLLECTIVES or not count:
                 continue
@@ -257,6 +257,13 @@ def collectives(program: ProgramText, found: Runs) -> dict[str, Collective]:
             old.count + count, old.bytes + count * sent, max(old.largest, largest)
         )
     return {kind: totals[kind] for kind in COLLECTIVES if kind in totals}
+
+
+def _kind(here: Computation, line: Instruction) -> str:
+    """What a collective does: TPUs scatter a sum in a fusion that is named for it."""
+    kind = line.opcode.removesuffix("-start")
+    scattered = here.name.startswith("all-reduce-scatter")
+    return "reduce-scatter" if kind == "all-reduce" and scattered else kind
 
 
 def _sent(kind: str, here: Computation, line: Instruction) -> tuple[float, int]:

@@ -157,6 +157,26 @@ ENTRY %main (x: f32[2]) -> f32[16] {
     assert found.bytes == 7 * 2 * 4
 
 
+def test_a_sum_that_is_scattered_in_a_fusion_sends_half_of_a_sum():
+    text = """HloModule scatter
+
+%all-reduce-scatter.1 (a: f32[16]) -> f32[2] {
+  %a = f32[16] parameter(0)
+  %zero = s32[] constant(0)
+  %sum = f32[16] all-reduce(%a), channel_id=4, replica_groups={{0,1,2,3,4,5,6,7}}
+  ROOT %own = f32[2] dynamic-slice(%sum, %zero), dynamic_slice_sizes={2}
+}
+
+ENTRY %main (x: f32[16]) -> f32[2] {
+  %x = f32[16] parameter(0)
+  ROOT %one = f32[2] fusion(%x), kind=kCustom, calls=%all-reduce-scatter.1
+}
+"""
+    found = program_costs(read_program(text)).collectives
+    assert found.keys() == {"reduce-scatter"}
+    assert found["reduce-scatter"].bytes == 16 * 4 * 7 / 8
+
+
 def test_a_batched_product_written_as_a_dilated_convolution_counts_its_entries_alone():
     text = """HloModule batched
 
