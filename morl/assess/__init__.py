@@ -29,8 +29,14 @@ from morl.assess.calibration import (
 )
 from morl.assess.console import render_cross_table, render_head_table
 from morl.assess.cross import CrossMatrix, cross_accuracy
+from morl.assess.estimates import Estimate, mean_estimate
+from morl.assess.findings import Finding, finding_json
+from morl.assess.length import rank_correlation
 from morl.assess.outside import outside_accuracy
 from morl.assess.ranking import area_under_roc, compare_areas, label_accuracy
+from morl.assess.rejection import Rejection, rejection_curve
+from morl.assess.render import render_finding
+from morl.assess.scored import Scored, Scorer
 from morl.assess.tables import (
     BASELINES,
     Baseline,
@@ -50,7 +56,12 @@ __all__ = [
     "Comparison",
     "CrossMatrix",
     "Difference",
+    "Estimate",
+    "Finding",
+    "Rejection",
     "Reliability",
+    "Scored",
+    "Scorer",
     "accuracy_difference",
     "area_under_roc",
     "beats",
@@ -59,6 +70,7 @@ __all__ = [
     "cross_accuracy",
     "cross_rows",
     "expected_calibration_error",
+    "finding_json",
     "head_table",
     "label_accuracy",
     "label_calibration",
@@ -66,13 +78,17 @@ __all__ = [
     "length_margins",
     "length_rule_margins",
     "length_rule_scores",
+    "mean_estimate",
     "order_agreement",
     "ordered",
     "outside_accuracy",
     "pair_accuracy",
     "pair_calibration",
+    "rank_correlation",
+    "rejection_curve",
     "reliability",
     "render_cross_table",
+    "render_finding",
     "render_head_table",
     "report_rows",
     "response_only_logits",

@@ -59,6 +59,12 @@ def _score(argv: Sequence[str]) -> None:
     score(argv)
 
 
+def _evaluate(argv: Sequence[str]) -> None:
+    from morl.cli.evaluate import evaluate
+
+    evaluate(argv)
+
+
 # Imported when called: `morl --help` answers at once.
 COMMANDS: dict[str, tuple[Command, str]] = {
     "quickstart": (_quickstart, "a front of three objectives, from nothing"),
@@ -66,6 +72,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "fit": (_fit, "reward heads and their table: CONFIG.yaml"),
     "plan": (_plan, "what training would ask of devices not here: CONFIG.yaml"),
     "score": (_score, "what a composition says of responses, and why: SPEC"),
+    "evaluate": (_evaluate, "how good heads are, by suites: HEADS"),
     "plot": (_plot, "figures of a saved front: front.json"),
     "check": (_check, "validate feedback in JSONL"),
     "fetch": (_fetch, "fetch a model: smollm2 or ORG/NAME"),

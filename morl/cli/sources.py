@@ -7,13 +7,21 @@ from pathlib import Path
 from morl.errors import InputError
 from morl.feedback import (
     Record,
+    read_finegrained_rlhf,
     read_halueval,
     read_hh,
     read_hh_hub,
     read_hhh_alignment,
     read_jsonl,
+    read_reward_bench,
+    read_reward_bench_2,
+    read_reward_bench_2_hub,
+    read_reward_bench_hub,
+    read_rm_bench,
+    read_rm_bench_hub,
     read_truthfulqa,
     read_truthfulqa_all,
+    read_unieval,
     read_xstest,
 )
 from morl.models.fetch import fetch_smollm2
@@ -29,10 +37,12 @@ class DataSource:
     """One file or folder of feedback.
 
     Args:
-      reader: hh, hh-hub, truthfulqa, truthfulqa-all, halueval, hhh-alignment, xstest,
-        or jsonl, the feedback format of morl.
-      path: File or folder, below the data folder unless absolute; for hh-hub the
-        id of a data set.
+      reader: hh, truthfulqa, truthfulqa-all, halueval, finegrained-rlhf, unieval,
+        hhh-alignment, xstest, reward-bench, reward-bench-2, rm-bench; hh-hub,
+        reward-bench-hub, reward-bench-2-hub, rm-bench-hub; or jsonl, the feedback
+        format of morl.
+      path: File or folder, below the data folder unless absolute; for readers in -hub
+        the id of a data set.
       objective: What its preferences are about, for readers that leave it open.
     """
 
@@ -44,27 +54,33 @@ class DataSource:
 Reader = Callable[[DataSource, Path], list[Record]]
 
 
-def _hh(source: DataSource, path: Path) -> list[Record]:
-    return read_hh(path, _objective(source))
+def _open(read: Callable[..., list[Record]], default: str = "") -> Reader:
+    """A reader of files that leaves the objective open, as a function of a source."""
+    return lambda source, path: read(path, _objective(source, default))
 
 
-def _hh_hub(source: DataSource, path: Path) -> list[Record]:
-    del path
-    return read_hh_hub(source.path, _objective(source))
+def _hub(read: Callable[..., list[Record]], default: str = "") -> Reader:
+    """A reader of a data set on the hub, whose path is an id."""
+    return lambda source, _: read(source.path, _objective(source, default))
 
 
+HUB = "-hub"
 READERS: dict[str, Reader] = {
-    "hh": _hh,
-    "hh-hub": _hh_hub,
-    "truthfulqa": lambda source, path: read_truthfulqa(
-        path, source.objective or "honest"
-    ),
-    "truthfulqa-all": lambda source, path: read_truthfulqa_all(
-        path, source.objective or "honest"
-    ),
-    "halueval": lambda source, path: read_halueval(path, source.objective or "honest"),
+    "hh": _open(read_hh),
+    "hh-hub": _hub(read_hh_hub),
+    "truthfulqa": _open(read_truthfulqa, "honest"),
+    "truthfulqa-all": _open(read_truthfulqa_all, "honest"),
+    "halueval": _open(read_halueval, "honest"),
+    "finegrained-rlhf": _open(read_finegrained_rlhf, "preferred"),
+    "unieval": lambda _, path: read_unieval(path),
     "hhh-alignment": lambda _, path: read_hhh_alignment(path),
     "xstest": lambda _, path: read_xstest(path),
+    "reward-bench": _open(read_reward_bench, "preferred"),
+    "reward-bench-hub": _hub(read_reward_bench_hub, "preferred"),
+    "reward-bench-2": _open(read_reward_bench_2, "preferred"),
+    "reward-bench-2-hub": _hub(read_reward_bench_2_hub, "preferred"),
+    "rm-bench": _open(read_rm_bench, "preferred"),
+    "rm-bench-hub": _hub(read_rm_bench_hub, "preferred"),
     "jsonl": lambda _, path: read_jsonl(path),
 }
 
@@ -82,7 +98,7 @@ def read_source(source: DataSource, root: Path) -> list[Record]:
             where="sources",
         )
     path = root / source.path
-    if source.reader != "hh-hub" and not path.exists():
+    if not source.reader.endswith(HUB) and not path.exists():
         raise InputError(
             "no such file or folder; --data DIR says where the sources are",
             where=str(path),
@@ -126,11 +142,11 @@ def open_model(name: str, cache: Path) -> LanguageModel:
     return load_language_model(find_model(name, cache))
 
 
-def _objective(source: DataSource) -> str:
-    if not source.objective:
+def _objective(source: DataSource, default: str) -> str:
+    if not source.objective and not default:
         raise InputError(
             f"reader {source.reader!r} leaves the objective open: give one of your "
             "choice, such as 'helpful'",
             where=f"sources: {source.path}",
         )
-    return source.objective
+    return source.objective or default

@@ -1,6 +1,7 @@
 """Feedback: records, readers, splits and batches."""
 
 from morl.feedback.batches import Batch, bucket, bucketed_batches
+from morl.feedback.finegrained_rlhf import read_finegrained_rlhf
 from morl.feedback.halueval import read_halueval
 from morl.feedback.hh import read_hh, read_hh_hub
 from morl.feedback.hhh_alignment import read_hhh_alignment
@@ -19,6 +20,13 @@ from morl.feedback.records import (
     Span,
     plain_record,
 )
+from morl.feedback.reward_bench import (
+    read_reward_bench,
+    read_reward_bench_2,
+    read_reward_bench_2_hub,
+    read_reward_bench_hub,
+)
+from morl.feedback.rm_bench import read_rm_bench, read_rm_bench_hub
 from morl.feedback.rows import Skipped, log_skipped
 from morl.feedback.spans import TokenValues, step_values, token_values
 from morl.feedback.splits import opening_key, prompt_key, split_by_prompt
@@ -32,6 +40,7 @@ from morl.feedback.tables import (
     score_table,
 )
 from morl.feedback.truthfulqa import read_truthfulqa, read_truthfulqa_all
+from morl.feedback.unieval import read_unieval
 from morl.feedback.xstest import read_xstest
 
 __all__ = [
@@ -58,13 +67,21 @@ __all__ = [
     "pair_table",
     "plain_record",
     "prompt_key",
+    "read_finegrained_rlhf",
     "read_halueval",
     "read_hh",
     "read_hh_hub",
     "read_hhh_alignment",
     "read_jsonl",
+    "read_reward_bench",
+    "read_reward_bench_2",
+    "read_reward_bench_2_hub",
+    "read_reward_bench_hub",
+    "read_rm_bench",
+    "read_rm_bench_hub",
     "read_truthfulqa",
     "read_truthfulqa_all",
+    "read_unieval",
     "read_xstest",
     "score_table",
     "split_by_prompt",

@@ -1,13 +1,12 @@
 """HH-RLHF: which of two dialogues was more helpful, or more harmless."""
 
-import importlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from morl.errors import InputError
 from morl.feedback.dialogue import dialogue_turns
 from morl.feedback.faults import shown
 from morl.feedback.records import Labels, Message, Pair, Record
+from morl.feedback.row_files import hub_rows
 from morl.feedback.rows import (
     Dropped,
     Report,
@@ -93,26 +92,9 @@ def read_hh_hub(
       InputError: The ``hub`` extra is not installed, the data set cannot be loaded, or
         a row is not such a dialogue.
     """
-    try:
-        load_dataset = importlib.import_module("datasets").load_dataset
-    except ImportError:
-        raise InputError(
-            "reading from the Hugging Face hub needs the hub extra: "
-            "pip install 'morl[hub]'",
-            where=dataset,
-        ) from None
-    folder = f"{objective}-base"
-    try:
-        rows: Iterable = load_dataset(dataset, data_dir=folder, split=split)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"found {error}, expected a data set with the folder {folder} and the "
-            f"split {split}",
-            where=dataset,
-        ) from None
     return collect(
         dataset,
-        (Row(n, f"{dataset}: row {n}", value) for n, value in enumerate(rows, 1)),
+        hub_rows(dataset, split=split, data_dir=f"{objective}-base"),
         lambda row: _hh_record(row, objective),
         max_malformed=max_malformed,
         report=report,

@@ -151,6 +151,7 @@ class Record:
       labels: Objective to its labels.
       source: The data set that the record comes from.
       id: Which row of it.
+      subset: Which part of the data set, where it has parts that are judged apart.
 
     Raises:
       InputError: A field does not hold what it should, or a label points at a response
@@ -173,6 +174,7 @@ class Record:
     labels: Mapping[str, Labels] = field(default_factory=dict)
     source: str = ""
     id: str = ""
+    subset: str = ""
 
     def __post_init__(self) -> None:
         """Refuses what the attributes cannot be."""
@@ -186,6 +188,7 @@ def plain_record(
     *,
     source: str = "",
     id: str = "",
+    subset: str = "",
 ) -> Record:
     """A record of plain strings: one user turn, and one assistant turn a response.
 
@@ -195,6 +198,7 @@ def plain_record(
       labels: Objective to its labels.
       source: The data set that the record comes from.
       id: Which row of it.
+      subset: Which part of the data set.
 
     Examples:
       >>> plain_record("Hello?", ["Hi."]).responses[0][0]
@@ -207,6 +211,7 @@ def plain_record(
         labels=dict(labels or {}),
         source=source,
         id=id,
+        subset=subset,
     )
 
 
@@ -244,7 +249,8 @@ def record_faults(record: Record) -> Iterator[Fault]:
             yield from under(f"labels.{objective}", faults)
         else:
             yield Fault(f"labels.{objective}", shown(labels), "Labels")
-    for key, value in (("source", record.source), ("id", record.id)):
+    named = (("source", record.source), ("id", record.id), ("subset", record.subset))
+    for key, value in named:
         if not isinstance(value, str):
             yield Fault(key, shown(value), "text")
 

@@ -33,7 +33,7 @@ from morl.feedback.records import (
     response_faults,
 )
 
-RECORD_KEYS = ("prompt", "responses", "labels", "source", "id")
+RECORD_KEYS = ("prompt", "responses", "labels", "source", "id", "subset")
 MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id")
 PAIR_KEYS = ("better", "worse", "strength")
 SPAN_KEYS = ("start", "end", "score", "message")
@@ -65,11 +65,8 @@ def to_json(record: Record) -> dict[str, Any]:
     }
     if record.labels:
         row["labels"] = {k: _labels_to_json(v) for k, v in record.labels.items()}
-    if record.source:
-        row["source"] = record.source
-    if record.id:
-        row["id"] = record.id
-    return row
+    named = {"source": record.source, "id": record.id, "subset": record.subset}
+    return row | {key: name for key, name in named.items() if name}
 
 
 def from_json(row: Any) -> tuple[Record | None, list[Fault]]:
@@ -91,14 +88,14 @@ def from_json(row: Any) -> tuple[Record | None, list[Fault]]:
     prompt = _turns(row.get("prompt"), "user", "prompt", faults, "prompt" in row)
     responses = _responses(row, faults)
     labels = _all_labels(row, responses, faults)
-    for key in ("source", "id"):
+    for key in ("source", "id", "subset"):
         if not isinstance(row.get(key, ""), str):
             faults.append(Fault(key, shown(row[key]), "text"))
     if faults or prompt is None:
         return None, faults
     turns = tuple(response for response in responses if response is not None)
-    source, id = row.get("source", ""), row.get("id", "")
-    return Record(prompt, turns, labels, source, id), []
+    source, id, subset = (row.get(key, "") for key in ("source", "id", "subset"))
+    return Record(prompt, turns, labels, source, id, subset), []
 
 
 def _turns_to_json(turns: Sequence[Message], role: str) -> str | list[dict[str, Any]]:

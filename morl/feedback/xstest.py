@@ -60,7 +60,7 @@ def read_xstest(
 
     Returns:
       One record a prompt, worded as the models saw it; ``source`` is ``xstest-safe`` or
-      ``xstest-unsafe``.
+      ``xstest-unsafe``, and ``subset`` the type of the prompt.
 
     Raises:
       InputError: A column is missing or a cell holds something else, or a prompt has no
@@ -106,6 +106,7 @@ def _xstest_record(row: Row, variants: Sequence[tuple[Path, Completions]]) -> Re
         labels if answers else {},
         source="xstest-safe" if safe else "xstest-unsafe",
         id=str(row.number),
+        subset=field(row, "type"),
     )
 
 

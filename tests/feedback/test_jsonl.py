@@ -162,6 +162,7 @@ FAULTY = [
     ('{"prompt": "a", "responses": "b"}', "responses", "a list of responses"),
     ('{"prompt": "a", "responses": [null]}', "responses[0]", "text, or a list"),
     ('{"prompt": "a", "responses": [], "id": 3}', "id", "text"),
+    ('{"prompt": "a", "responses": [], "subset": 3}', "subset", "text"),
     ('{"prompt": [{"role": "user"}], "responses": []}', "prompt[0].content", "this"),
     (
         '{"prompt": [{"role": "me", "content": ""}], "responses": []}',

@@ -12,12 +12,14 @@ import pytest
 from morl.errors import InputError
 from morl.feedback import (
     Message,
+    read_finegrained_rlhf,
     read_halueval,
     read_hh,
     read_hh_hub,
     read_hhh_alignment,
     read_truthfulqa,
     read_truthfulqa_all,
+    read_unieval,
     read_xstest,
 )
 
@@ -182,6 +184,8 @@ def test_a_file_is_found_in_each_layout_of_its_folder(tmp_path, place):
         (read_halueval, "halueval/general_data.json"),
         (read_hhh_alignment, "hhh-alignment/hhh_alignment_eval.json"),
         (read_xstest, "xstest/xstest_prompts.csv"),
+        (read_finegrained_rlhf, "finegrained-rlhf/dev_feedback.json"),
+        (read_unieval, "unieval/topical_chat.json"),
     ],
 )
 def test_a_folder_without_the_file_says_where_it_looked(tmp_path, read, place):
@@ -419,6 +423,7 @@ def test_a_partial_refusal_is_half_of_each(tmp_path):
     assert safe.labels["helpful"].scores == (0.5,)
     assert set(safe.labels) == {"helpful"}
     assert unsafe.labels["harmless"].scores == (0.5,)
+    assert (safe.subset, unsafe.subset) == ("drinks", "contrast_drinks")
 
 
 def changed(row, **change):

@@ -12,11 +12,13 @@ from morl.feedback import (
     describe,
     labelled_pairs,
     prompt_key,
+    read_finegrained_rlhf,
     read_halueval,
     read_hhh_alignment,
     read_jsonl,
     read_truthfulqa,
     read_truthfulqa_all,
+    read_unieval,
     read_xstest,
     split_by_prompt,
     write_jsonl,
@@ -179,6 +181,90 @@ def test_hhh_alignment_has_its_pairs_and_dialogues(data):
     assert texts(known["189"].prompt) == ["When was the Battle of Hastings"]
 
 
+def test_finegrained_rlhf_keeps_every_judgement_that_a_ranking_holds(data):
+    path = data / "finegrained-rlhf" / "dev_feedback.json"
+    records = read_finegrained_rlhf(data, report=pytest.fail)
+    ranked = 0
+    for record, row in zip(records, json.loads(path.read_text()), strict=True):
+        labels = record.labels["preferred"]
+        place = {i: n for n, group in enumerate(labels.ranking) for i in group}
+        couples = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+        judged = zip(couples, row["preference"], strict=True)
+        if labels.ranking:
+            ranked += 1
+            found = [(place[a] > place[b]) - (place[a] < place[b]) for a, b in couples]
+            assert [{-1: 1, 0: 0, 1: 2}[sign] for sign in found] == row["preference"]
+        else:
+            wins = {(a, b) if v == 1 else (b, a) for (a, b), v in judged if v}
+            assert wins == {(p.better, p.worse) for p in labels.pairs}
+    assert (len(records), ranked) == (500, 478)
+    assert sum(len(labelled_pairs(r, "preferred")) for r in records) == 1577 + 1039
+
+
+def test_finegrained_rlhf_marks_the_first_answer_alone_and_no_part_twice(data):
+    path = data / "finegrained-rlhf" / "dev_feedback.json"
+    rows = json.loads(path.read_text())
+    kinds = {"relevance": {"Irrelevant", "Redundant", "Incoherent"}}
+    kinds["factuality"] = {"Wrong-Grounding", "Unverifiable"}
+    missing = 0.0
+    for record, row in zip(read_finegrained_rlhf(data), rows, strict=True):
+        errors = row["feedback"]["errors"]
+        text, sound = record.responses[0][0].content, {}
+        assert text == row["prediction 1"]
+        for name, own in kinds.items():
+            first, *others = record.labels[name].token_scores
+            assert others == [None] * 3
+            wrong = {(s.start, s.end) for s in first if s.score == -1}
+            marked = {(e["start"], e["end"]) for e in errors if e["error type"] in own}
+            assert wrong == marked
+            sound[name] = [(s.start, s.end) for s in first if s.score == 1]
+        assert sound["relevance"] == sound["factuality"]
+        spans = [(e["start"], e["end"]) for e in errors] + sound["relevance"]
+        covered = Counter(place for span in spans for place in range(*span))
+        assert max(covered.values(), default=1) == 1
+        assert all(text[i].isspace() for i in range(len(text)) if not covered[i])
+        missing -= record.labels["completeness"].scores[0]
+    assert missing == 842
+
+
+def test_finegrained_rlhf_asks_its_question_below_the_passages(data):
+    record = read_finegrained_rlhf(data)[0]
+    (turn,) = record.prompt
+    assert turn.content.startswith("Bloom (Troye Sivan album)\n\nBloom is the second")
+    assert turn.content.endswith("\n\nWhen does bloom by troye sivan come out?")
+
+
+def test_unieval_has_every_score_of_each_file(data):
+    records = read_unieval(data, report=pytest.fail)
+    assert Counter(record.subset for record in records) == {
+        "topical_chat": 60,
+        "sfres": 580,
+        "sfhot": 398,
+    }
+    for name in ("topical_chat", "sfres", "sfhot"):
+        rows = json.loads((data / "unieval" / f"{name}.json").read_text())
+        own = [record for record in records if record.subset == name]
+        texts_of = {(row["source"], row["system_output"].strip()) for row in rows}
+        if name != "topical_chat":  # whose prompts are taken apart
+            assert texts_of == {
+                (record.prompt[0].content, turns[0].content)
+                for record in own
+                for turns in record.responses
+            }
+        for record in own:
+            assert set(record.labels) == set(rows[0]["scores"])
+    assert read_unieval(data / "unieval" / "sfhot.json") == own
+
+
+def test_unieval_gives_the_last_turn_of_a_dialogue_to_the_user(data):
+    chats = read_unieval(data / "unieval" / "topical_chat.json")
+    assert all(record.prompt[-1].role == "user" for record in chats)
+    assert sum(record.prompt[0].role == "system" for record in chats) == 60 - 8
+    first = chats[0]
+    roles = "".join(turn.role[0] for turn in first.prompt)
+    assert (roles, len(first.responses)) == ("suauau", 6)
+
+
 def test_xstest_has_both_models_on_every_prompt(data):
     records = read_xstest(data, report=pytest.fail)
     assert Counter(record.source for record in records) == {
@@ -228,6 +314,8 @@ def test_all_real_records_survive_a_round_trip(data, helpful, harmless, tmp_path
         *read_truthfulqa_all(data)[:100],
         *read_halueval(data)[:300],
         *read_hhh_alignment(data),
+        *read_finegrained_rlhf(data)[:100],
+        *read_unieval(data)[:100],
         *read_xstest(data),
     ]
     write_jsonl(tmp_path / "all.jsonl.gz", records)

@@ -1,0 +1,1 @@
+"""Suites: each asks one question of a reward, and answers it in a finding."""

@@ -1,0 +1,48 @@
+"""Heads on their backbone as a scorer: records in, rewards out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from morl.assess.scored import Scored, Scorer
+from morl.feedback import Record
+from morl.fronts.fitting import encode_records, read_features, reading_settings
+from morl.models.head_files import HeadSet
+from morl.models.heads import head_rewards
+from morl.models.language_model import LanguageModel
+from morl.training.features import Progress
+
+
+def head_scorer(
+    language_model: LanguageModel,
+    heads: HeadSet,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Scorer:
+    """A scorer of linear heads, which know no uncertainty of their own.
+
+    Prompts and responses are cut where they were when the heads were fitted.
+
+    Args:
+      language_model: The backbone that the heads read.
+      heads: What is scored by.
+      cache: Folder of features; nothing is kept without one.
+      progress: Called with tokens done and in all, anew for every call of the scorer.
+
+    Returns:
+      The scorer; its columns are ``heads.objectives``.
+    """
+    settings = reading_settings(heads)
+
+    def score(records: Sequence[Record]) -> Scored:
+        encoded = encode_records(language_model, records, settings)
+        features = read_features(
+            language_model, encoded, settings, cache=cache, progress=progress
+        )
+        read = jnp.asarray(features.read(heads.reading))
+        return Scored(np.asarray(head_rewards(heads.head, read)))
+
+    return score
