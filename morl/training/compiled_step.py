@@ -1,6 +1,7 @@
 """A training step as a program: compiled from shapes, for devices that need not be."""
 
 import re
+import warnings
 from typing import NamedTuple
 
 import jax
@@ -66,7 +67,10 @@ def compile_step(parts: Parts, mesh: Mesh, given: Arguments) -> Built:
     step = jit_step(parts.program, parts.update, mesh)
     lowered = step.lower(given.state, given.frozen, given.batch)
     try:
-        compiled = lowered.compile()
+        with warnings.catch_warnings():
+            # Programs of devices that are not here cannot be kept between processes.
+            warnings.filterwarnings("ignore", "Error .* compilation cache entry")
+            compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
