@@ -298,7 +298,7 @@ class Transformer(nnx.Module):
         if self.stack is not None:
             graph, stacked = nnx.split(self.stack)
 
-            def step(x: Array, part: Any) -> tuple[Array, tuple[Array, ...]]:
+            def step(x: Array, part: PyTree) -> tuple[Array, tuple[Array, ...]]:
                 x = layer(nnx.merge(graph, part), x)
                 return x, (x,) if taps else ()
 

@@ -1,10 +1,12 @@
 """Reward models as a program: rows to states, readings, losses of every objective."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
@@ -222,6 +224,8 @@ def _members(
     return each, jnp.broadcast_to(weights[:, None], readings.shape)
 
 
+# P(N <= n) of a Poisson number of mean 1, as far as float32 tells it from 1.
+POISSON_BELOW = tuple(np.cumsum([math.exp(-1) / math.factorial(n) for n in range(11)]))
 BOOTSTRAP = 0x6D6F726C  # of a fixed key: a row has the same draws in every epoch
 
 
@@ -236,8 +240,10 @@ def bootstrap_weights(
       Oza and Russell, Online Bagging and Boosting, AISTATS 2001.
     """
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(BOOTSTRAP), numbers)
-    draw = lambda key: jax.random.poisson(key, 1.0, (num_members,))
-    return jax.vmap(draw)(keys).astype(jnp.float32)
+    at = jax.vmap(lambda key: jax.random.uniform(key, (num_members,)))(keys)
+    # By the distribution function, without the loop of a general sampler.
+    above = at[..., None] > jnp.asarray(POISSON_BELOW, jnp.float32)[None, None]
+    return jnp.sum(above, axis=-1, dtype=jnp.float32)
 
 
 def _added(first: WeightedSum, second: WeightedSum) -> WeightedSum:

@@ -1,5 +1,6 @@
 """A tiny reward model and its feedback, which tests of training share."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -23,13 +24,14 @@ from morl.training.reward_design import (
     start,
 )
 from morl.training.reward_program import ObjectiveLosses
-from morl.training.reward_rows import RowMaker, data_order, make_fed
+from morl.training.reward_rows import FeatureTable, RowMaker, data_order, make_fed
 from morl.training.strategies import jit_route, pmap_route, shard_map_route
 
 ROUTES = {"jit": jit_route, "shard_map": shard_map_route, "pmap": pmap_route}
 NAMES = ("helpful", "harmless", "honest")
 CONFIG = TransformerConfig(64, 16, 2, 4, 2, 4, 32)
-BOUNDARIES = (16, 32)
+ONE_LAYER = replace(CONFIG, num_layers=1)  # half the time to compile
+BOUNDARIES = (32,)
 OPTIMIZER = OptimizerSettings(learning_rate=1e-3)
 
 
@@ -68,32 +70,54 @@ def design(*, head=None, weighting=None, remat=None):
     return Design(NAMES, head, (LOSSES,) * 3, (1.0, 1.0, 0.5), rate, weighting, remat)
 
 
-def make_parts(made, chosen, *, held=ANYWHERE):
-    model = Transformer(CONFIG, rngs=nnx.Rngs(0))
-    backbone = prepared_backbone(model, chosen, jax.random.key(0))
+def make_parts(made, chosen, *, config=ONE_LAYER, held=ANYWHERE):
+    backbone = None
+    if chosen.mode != "frozen":
+        model = Transformer(config, rngs=nnx.Rngs(0))
+        backbone = prepared_backbone(model, chosen, jax.random.key(0))
     head = made.head.init(jax.random.key(1), CONFIG.width, len(NAMES))
     return reward_parts(backbone, head, made, chosen, OPTIMIZER, held=held)
 
 
-def rows():
-    return RowMaker(EXAMPLES, widths(EXAMPLES), len(NAMES))
+def rows(mode="full"):
+    """Rows of tokens, or of features that say nothing of their labels."""
+    room = widths(EXAMPLES)
+    if mode != "frozen":
+        return RowMaker(EXAMPLES, room, len(NAMES))
+    random = np.random.default_rng(0)
+    draw = lambda *shape: random.normal(size=shape).astype(np.float32)
+    count, width = len(EXAMPLES), CONFIG.width
+    features = FeatureTable(draw(count, room.responses, width), draw(count, width))
+    return RowMaker(EXAMPLES, room, len(NAMES), features)
 
 
-def trained(strategy="jit", mesh=None, *, num_steps=4, devices=1, made=None, **changes):
+def trained(
+    strategy="jit",
+    mesh=None,
+    *,
+    num_steps=4,
+    devices=1,
+    made=None,
+    config=ONE_LAYER,
+    **changes,
+):
     """Parameters and metrics after some steps."""
     mesh = make_mesh(mesh or MeshSettings(), jax.devices()[:devices])
     chosen, made = settings(**changes), made or design()
     parts = make_parts(
-        made, chosen, held=held_on(mesh) if strategy == "jit" else ANYWHERE
+        made,
+        chosen,
+        config=config,
+        held=held_on(mesh) if strategy == "jit" else ANYWHERE,
     )
     route = ROUTES[strategy](parts.program, parts.update, mesh)
     state = route.place_params(start(parts, made, chosen))
     frozen = route.place_params(parts.frozen)
     count = chosen.batch_size * chosen.accumulate
-    drawn = data_order(rows(), BOUNDARIES, count, 0).after(0)
+    drawn = data_order(rows(chosen.mode), BOUNDARIES, count, 0).after(0)
     feed = partial(
         make_fed,
-        rows(),
+        rows(chosen.mode),
         accumulate=chosen.accumulate,
         share=route.share(chosen.batch_size),
         place=route.place_batch,
