@@ -1,7 +1,7 @@
 """What a compiled program costs a device: products, memory traffic, collectives."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -71,7 +71,13 @@ def program_costs(program: ProgramText) -> Costs:
             flops += count * product_flops(computation, line)
             if computation.name not in fused:
                 moved += count * traffic(program, computation, line)
-    return Costs(flops, moved, collectives(program, found), found.unknown)
+    sent = distinct_collectives(program, found)
+    moved += sum(
+        one.count * (sum(map(_main, _given(one.here, one.line))) + _out(one.line))
+        for one in sent
+        if one.here.name in fused
+    )
+    return Costs(flops, moved, collectives(sent), found.unknown)
 
 
 def _fused(program: ProgramText) -> set[str]:
@@ -146,14 +152,13 @@ def traffic(program: ProgramText, here: Computation, line: Instruction) -> int:
     """
     if line.opcode in _FREE or line.opcode.endswith("-done"):
         return 0
-    if line.opcode == "custom-call" and any(m in line.attributes for m in _MARKS):
+    if _marks(line):
         return 0
     if line.opcode.endswith("-start"):
         return _begun(line)
-    given = [here.instructions[name].shapes for name in line.operands]
-    sizes = [sum(map(_main, shapes)) for shapes in given]
+    sizes = [sum(map(_main, here.instructions[name].shapes)) for name in line.operands]
     if line.opcode in ("dynamic-slice", "gather"):
-        return 2 * sum(map(_main, line.shapes))
+        return 2 * _out(line)
     if line.opcode == "dynamic-update-slice":
         return 2 * sizes[1]
     if line.opcode == "scatter":
@@ -165,17 +170,27 @@ def traffic(program: ProgramText, here: Computation, line: Instruction) -> int:
             for place, size in enumerate(sizes)
         )
         return reads + _written(inner, line.shapes)
-    return sum(sizes) + sum(map(_main, line.shapes))
+    return sum(sizes) + _out(line)
+
+
+def _given(here: Computation, line: Instruction) -> list[Shape]:
+    """Arrays that an instruction reads."""
+    return [shape for name in line.operands for shape in here.instructions[name].shapes]
+
+
+def _out(line: Instruction) -> int:
+    """Bytes of main memory that an instruction gives."""
+    return sum(map(_main, line.shapes))
 
 
 def _begun(line: Instruction) -> int:
     """Bytes of what goes on in the background: it gives what it reads and writes."""
     if line.opcode == "copy-start" or len(line.shapes) < 2:
-        return sum(map(_main, line.shapes))
+        return _out(line)
     read, written, *_ = line.shapes
     if "slice" in line.opcode:  # reads no more than it writes
         return written.bytes * (not read.space) + _main(written)
-    return sum(map(_main, line.shapes))
+    return _out(line)
 
 
 def _main(shape: Shape) -> int:
@@ -201,7 +216,7 @@ def _used(program: ProgramText, here: Computation, name: str) -> int:
         at = line.operands.index(name)
         if line.opcode in ("dynamic-slice", "slice", "gather") and at == 0:
             total += _bytes(line)
-        elif line.opcode == "dynamic-update-slice" and at == 0:
+        elif _passes(here, line) or (line.opcode == "dynamic-update-slice" and at == 0):
             continue
         elif line.opcode == "bitcast" and not line.root:
             total += _used(program, here, line.name)
@@ -211,6 +226,19 @@ def _used(program: ProgramText, here: Computation, name: str) -> int:
         else:
             return whole
     return min(total, whole)
+
+
+def _passes(here: Computation, line: Instruction) -> bool:
+    """Whether a fused value is passed on: to the caller, or to a collective under way,
+    whose bytes are counted once."""
+    handed = line.root and line.opcode == "tuple"
+    return handed or _marks(line) or _kind(here, line) in COLLECTIVES
+
+
+def _marks(line: Instruction) -> bool:
+    """Whether it only marks memory, or the begin or end of a collective."""
+    found = (mark in line.attributes for mark in _MARKS)
+    return line.opcode == "custom-call" and any(found)
 
 
 def _written(here: Computation, shapes: tuple[Shape, ...]) -> int:
@@ -224,6 +252,8 @@ def _written(here: Computation, shapes: tuple[Shape, ...]) -> int:
         line = here.instructions[name]
         while line.opcode in ("bitcast", "copy", "reshape") and line.operands:
             line = here.instructions[line.operands[0]]
+        if line.opcode == "parameter" or _passes(here, line):
+            continue
         if line.opcode == "dynamic-update-slice":
             update = _bytes(here.instructions[line.operands[1]])
             total += min(_main(shape), update)
@@ -232,13 +262,21 @@ def _written(here: Computation, shapes: tuple[Shape, ...]) -> int:
     return total
 
 
-def collectives(program: ProgramText, found: Runs) -> dict[str, Collective]:
-    """Collectives by kind, and the bytes that a device sends for them.
+class Sent(NamedTuple):
+    """A collective in the text of a program, and how often it runs."""
 
-    One that runs beside a computation stands in several fusions, by one channel: it
-    counts once.
+    kind: str
+    count: int
+    here: Computation
+    line: Instruction
+
+
+def distinct_collectives(program: ProgramText, found: Runs) -> list[Sent]:
+    """Collectives of a program, each once.
+
+    One that runs beside several fusions stands in each of them, by one channel.
     """
-    seen: dict[str, tuple[str, int, float, int]] = {}
+    seen: dict[str, Sent] = {}
     for computation in program.computations.values():
         for line in computation.instructions.values():
             kind = _kind(computation, line)
@@ -247,11 +285,16 @@ def collectives(program: ProgramText, found: Runs) -> dict[str, Collective]:
                 continue
             channel = re.search(r"channel_id=(\d+)", line.attributes)
             key = f"{kind} {channel[1]}" if channel else line.name
-            sent, largest = _sent(kind, computation, line)
-            if key not in seen or seen[key][1] < count:
-                seen[key] = (kind, count, sent, largest)
+            if key not in seen or seen[key].count < count:
+                seen[key] = Sent(kind, count, computation, line)
+    return list(seen.values())
+
+
+def collectives(found: Sequence[Sent]) -> dict[str, Collective]:
+    """Collectives by kind, and the bytes that a device sends for them."""
     totals: dict[str, Collective] = {}
-    for kind, count, sent, largest in seen.values():
+    for kind, count, here, line in found:
+        sent, largest = _sent(kind, here, line)
         old = totals.get(kind, Collective(0, 0.0, 0))
         totals[kind] = Collective(
             old.count + count, old.bytes + count * sent, max(old.largest, largest)
