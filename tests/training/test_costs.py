@@ -152,9 +152,11 @@ ENTRY %main (x: f32[2]) -> f32[16] {
   ROOT %two = f32[16] fusion(%x), kind=kCustom, calls=%second
 }
 """
-    found = program_costs(read_program(twice)).collectives["all-gather"]
+    costs = program_costs(read_program(twice))
+    found = costs.collectives["all-gather"]
     assert found.count == 1
     assert found.bytes == 7 * 2 * 4
+    assert costs.bytes == (2 + 16) * 4
 
 
 def test_a_sum_that_is_scattered_in_a_fusion_sends_half_of_a_sum():
