@@ -275,8 +275,8 @@ def _trained(
     about = about_run(config, model, training)
 
     def trackers(step: int) -> list[Tracker]:
-        lines: Tracker = JsonLines(config.out / METRICS, step)
-        return [lines, *(open_tracker(n, config.out, about) for n in config.trackers)]
+        named = [open_tracker(name, config.out, about) for name in config.trackers]
+        return [JsonLines(config.out / METRICS, step), *named]
 
     config.out.mkdir(parents=True, exist_ok=True)
     write_text(config.out / "config.yaml", as_yaml(config))

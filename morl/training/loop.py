@@ -32,6 +32,8 @@ from morl.types import Names
 
 IN_FLIGHT = 2  # on a CPU, some hundred collective steps in flight can deadlock
 OFFENDING = "offending_batch.safetensors"
+# Under which a checkpoint keeps what an early stop goes by.
+LOWEST, STALE = "patience/lowest", "patience/stale"
 DONE, EARLY, STOPPED = "done", "early", "stopped"
 
 
@@ -209,6 +211,15 @@ class _Loop:
         self.clock, self.compilations = Clock(), Compilations()
         self.evaluated: dict[str, float] = {}
         self.lowest, self.stale = np.inf, 0
+        self._recall()
+
+    def _recall(self) -> None:
+        """What was known of this step when it was saved, if it was."""
+        for saved in self.job.checkpoints.good():
+            if saved.step == self.step:
+                self.evaluated = dict(saved.metrics)
+                self.lowest = self.evaluated.pop(LOWEST, np.inf)
+                self.stale = int(self.evaluated.pop(STALE, 0))
 
     def advance(self, fed: Fed) -> None:
         """One step more; waits for the one before the last."""
@@ -268,8 +279,11 @@ class _Loop:
     def save(self) -> None:
         """Begins to save the state."""
         self._drain()
+        known = self.evaluated | {STALE: float(self.stale)}
+        if np.isfinite(self.lowest):
+            known[LOWEST] = float(self.lowest)
         self.job.checkpoints.save(
-            self.step, self.state, metrics=self.evaluated, about=self.job.about
+            self.step, self.state, metrics=known, about=self.job.about
         )
 
     def finish(self) -> None:

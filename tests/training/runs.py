@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import numpy as np
 from flax import nnx
+from jax.experimental.multihost_utils import process_allgather
 
 from morl.losses import bradley_terry, squared_error
 from morl.models.adapters import AdapterSettings
@@ -99,6 +100,7 @@ def trained(
     devices=1,
     made=None,
     config=ONE_LAYER,
+    gathered=False,
     **changes,
 ):
     """Parameters and metrics after some steps."""
@@ -126,7 +128,16 @@ def trained(
     for _ in range(num_steps):
         state, metrics = route.step(state, frozen, feed(next(drawn)).batch)
         jax.block_until_ready(metrics)
+    if gathered:
+        state = jax.tree.map(whole, state)
     return jax.device_get(state), jax.device_get(metrics)
+
+
+def whole(leaf):
+    """An array of which other processes may hold parts."""
+    if leaf.is_fully_addressable:
+        return leaf
+    return process_allgather(leaf, tiled=True)
 
 
 def furthest(first, second):

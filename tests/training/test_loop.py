@@ -170,6 +170,28 @@ def test_a_run_ends_early_where_the_held_out_loss_does_not_fall(tmp_path, job):
     assert (ended.reason, int(ended.state.progress.step)) == (EARLY, 8)
 
 
+def test_patience_goes_on_where_it_was(tmp_path, job):
+    def evaluations(*losses):
+        left = iter(losses)
+        return lambda _: {"evaluation/loss": next(left)}
+
+    part = LoopSettings(num_steps=4, evaluate_every=2, patience=2)
+    first = job(tmp_path, every=2, evaluate=evaluations(2.0, 2.5))
+    state = run_loop(first, first_state(), batches(), part).state
+    whole = LoopSettings(num_steps=NUM_STEPS, evaluate_every=2, patience=2)
+    again = job(tmp_path, step=4, every=2, evaluate=evaluations(2.1))
+    ended = run_loop(again, state, batches(4), whole)
+    assert (ended.reason, int(ended.state.progress.step)) == (EARLY, 6)
+
+
+def test_a_run_that_is_done_knows_its_last_evaluation(tmp_path, job):
+    settings = LoopSettings(num_steps=4)
+    first = job(tmp_path, evaluate=lambda _: {"evaluation/loss": 0.5})
+    state = run_loop(first, first_state(), batches(), settings).state
+    again = run_loop(job(tmp_path, step=4), state, batches(4), settings)
+    assert again.metrics == {"evaluation/loss": 0.5}
+
+
 def test_sigterm_saves_and_ends(tmp_path, job):
     def until(stop):
         for number, fed in enumerate(batches()):

@@ -1,0 +1,193 @@
+import json
+import shutil
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import yaml
+
+from morl.cli.reward_model import LossChoice, RewardConfig, chosen_losses
+from morl.feedback import Labels, Pair, plain_record, write_jsonl
+from morl.models.head_files import load_heads
+from morl.models.heads import head_rewards
+from morl.models.language_model import load_language_model
+from morl.storage import read_json
+
+CONFIG = {
+    "model": "model",
+    "sources": [{"reader": "jsonl", "path": "feedback.jsonl"}],
+    "objectives": ["helpful", "harmless"],
+    "text": {"max_tokens": 64, "response_tokens": 24, "boundaries": [64, 96]},
+    "training": {"mode": "frozen", "batch_size": 8, "validation": 0.3},
+    "optimizer": {"learning_rate": 0.01},
+    "loop": {"num_steps": 12, "log_every": 4, "evaluate_every": 6},
+    "checkpoint": {"every": 6},
+}
+
+
+def records(count=60):
+    """Long answers are better, short ones harmless."""
+    return [
+        plain_record(
+            f"{number} some words",
+            ["words " * (3 + number % 4), "a"],
+            {
+                "helpful": Labels(pairs=(Pair(0, 1),)),
+                "harmless": Labels(scores=(0.0, 1.0)),
+            },
+            source="made up",
+            id=str(number),
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, fitted):
+    """A folder with a model, feedback and a configuration, and the command in it."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(fitted.model, "model")
+    write_jsonl("feedback.jsonl", records())
+
+    def write(**changes):
+        whole = {**CONFIG, **changes}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(whole))
+        return ("fit", "config.yaml", "--out", "out", "--cache", "cache")
+
+    write.root = tmp_path
+    return write
+
+
+def lines(root):
+    text = (root / "out" / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_heads_on_frozen_features_are_trained_measured_and_saved(folder, command):
+    ran = command(*folder())
+    assert ran.code == 0, ran.err
+    backbone = load_language_model("model")
+    heads = load_heads("out/heads", backbone)
+    assert heads.objectives == ("helpful", "harmless")
+    assert heads.truncation.max_tokens == 64
+    result = read_json("out/result.json")
+    assert result["ended"] == "done"
+    assert result["evaluation"]["evaluation/accuracy/helpful"] == 1.0
+    assert "helpful" in ran.out and "1.000" in ran.out
+    assert [line["step"] for line in lines(folder.root)] == [4, 6, 8, 12, 12]
+
+
+def test_the_same_command_again_has_nothing_to_train(folder, command):
+    assert command(*folder()).code == 0
+    before = (folder.root / "out/heads/heads.json").read_bytes()
+    assert command(*folder()).code == 0
+    assert (folder.root / "out/heads/heads.json").read_bytes() == before
+
+
+def test_checkpoints_of_another_run_are_refused_by_what_differs(folder, command):
+    assert command(*folder()).code == 0
+    ran = command(*folder(optimizer={"learning_rate": 0.02}))
+    assert ran.code == 2
+    assert "a run with another optimizer: give another out" in ran.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["lora", "full"])
+def test_a_trained_model_is_saved_with_heads_that_read_it(folder, command, mode):
+    training = {"mode": mode, "batch_size": 8, "validation": 0.3, "seed": 1}
+    optimizer = {"learning_rate": 0.01}
+    ran = command(*folder(training=training, optimizer=optimizer))
+    assert ran.code == 0, ran.err
+    trained, base = load_language_model("out/model"), load_language_model("model")
+    heads = load_heads("out/heads", trained)
+    assert trained.fingerprint != base.fingerprint
+    encoded = trained.chat.encode_responses(
+        "1 some words", ["words words words", "a"], max_tokens=64, response_tokens=24
+    )
+    rewards = []
+    for response in encoded.responses:
+        tokens = jnp.asarray(np.concatenate([encoded.prompt, response]))[None]
+        places = jnp.arange(tokens.shape[1])[None]
+        hidden = trained.model(tokens, places, 0 * places).hidden[0, -1]
+        rewards.append(head_rewards(heads.head, hidden))
+    assert rewards[0][0] > rewards[1][0]
+    assert rewards[0][1] < rewards[1][1]
+
+
+def test_an_objective_without_labels_is_refused_before_anything_is_trained(
+    folder, command
+):
+    ran = command(*folder(objectives=["helpful", "honest"]))
+    assert ran.code == 2
+    assert "no pair or score for 'honest'" in ran.err
+    assert not (folder.root / "out").exists()
+
+
+def test_an_empty_response_is_named(folder, command):
+    labels = {"helpful": Labels(pairs=(Pair(0, 1),))}
+    bad = plain_record("a", ["words", ""], labels, source="made up", id="61")
+    write_jsonl("feedback.jsonl", [*records(), bad])
+    ran = command(*folder())
+    # The template ends every turn, so that an empty answer is still one token.
+    assert ran.code == 0, ran.err
+
+
+def test_a_prompt_longer_than_the_context_loses_its_beginning(folder, command):
+    labels = {"helpful": Labels(pairs=(Pair(0, 1),))}
+    long = plain_record("some words " * 200, ["words", "a"], labels, source="made up")
+    write_jsonl("feedback.jsonl", [*records(), long])
+    assert command(*folder()).code == 0
+
+
+def test_rows_that_no_boundary_holds_are_refused(folder, command):
+    training = {"mode": "heads", "batch_size": 8}
+    text = {"max_tokens": 64, "response_tokens": 24, "boundaries": [16]}
+    ran = command(*folder(training=training, text=text))
+    assert ran.code == 2
+    assert "expected 0 to 16, the last of boundaries" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"losses": {"honest": {}}}, "losses: found honest"),
+        ({"weights": {"helpful": -1.0}}, "weights: found {'helpful': -1.0}"),
+        ({"weighting": "mgda"}, "weighting: found 'mgda', expected one of aligned"),
+        ({"mesh": {"fsdp": 0}}, "mesh.fsdp: found 0"),
+        ({"mesh": {"fsdp": 5}}, "which does not make 8 devices"),
+        ({"strategy": "pmap", "mesh": {"fsdp": 2}}, "pmap copies the parameters"),
+        ({"trackers": ["mlflow"]}, "found 'mlflow', expected one of tensorboard"),
+        ({"training": {"mode": "frozen", "batch_size": 3}}, "found 3 rows"),
+        ({"training": {"mode": "all"}}, "expected one of frozen, heads, lora, full"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_their_key(
+    folder, command, changes, said
+):
+    ran = command(*folder(**changes))
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_a_dry_run_writes_nothing(folder, command):
+    ran = command(*folder(), "--dry-run")
+    assert ran.code == 0
+    assert "would load model" in ran.out
+    assert not (folder.root / "out").exists()
+
+
+@pytest.mark.parametrize("pairs", ["bradley_terry", "margin", "scaled", "soft"])
+@pytest.mark.parametrize("scores", ["squared", "huber", "binary"])
+def test_every_named_loss_is_finite_and_counts_its_labels(pairs, scores):
+    losses = chosen_losses(LossChoice(pairs, scores))
+    gaps, mask = jnp.array([0.3, jnp.nan]), jnp.array([True, False])
+    for loss in (losses.pairs, losses.scores):
+        found = loss(gaps, jnp.ones(2), mask, weights=None)
+        assert np.isfinite(found.total)
+        assert found.weight == 1
+
+
+def test_objectives_are_named_once():
+    with pytest.raises(ValueError, match="each once"):
+        replace(RewardConfig(), objectives=("a", "a"))
