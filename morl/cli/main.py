@@ -29,6 +29,12 @@ def _fit(argv: Sequence[str]) -> None:
     fit(argv)
 
 
+def _plan(argv: Sequence[str]) -> None:
+    from morl.cli.plan import plan
+
+    plan(argv)
+
+
 def _plot(argv: Sequence[str]) -> None:
     from morl.cli.plot import plot
 
@@ -64,6 +70,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "quickstart": (_quickstart, "a front of three objectives, from nothing"),
     "front": (_front, "the whole way on a real model: CONFIG.yaml"),
     "fit": (_fit, "reward heads and their table: CONFIG.yaml"),
+    "plan": (_plan, "what training would ask of devices not here: CONFIG.yaml"),
     "score": (_score, "what a composition says of responses, and why: SPEC"),
     "evaluate": (_evaluate, "how good heads are, by suites: HEADS"),
     "plot": (_plot, "figures of a saved front: front.json"),

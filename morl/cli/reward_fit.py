@@ -27,10 +27,11 @@ from morl.models.language_model import (
     save_language_model,
 )
 from morl.models.layout import merge_adapters
+from morl.models.transformer import ANYWHERE
 from morl.models.truncation import Truncation
 from morl.storage import content_hash, write_arrays, write_json, write_text
 from morl.training.features import Progress, extract_features
-from morl.training.mesh import ANYWHERE, held_on, make_mesh, path_name
+from morl.training.mesh import held_on, make_mesh, path_name
 from morl.training.metrics import JsonLines, Tracker, open_tracker
 from morl.training.reward_batch import Example, label_counts, make_example, widths
 from morl.training.reward_design import (

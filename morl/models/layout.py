@@ -6,7 +6,14 @@ from flax import nnx
 from jaxtyping import Array, Key, PRNGKeyArray
 
 from morl.errors import InputError
-from morl.models.adapters import TARGETS, Adapter, AdapterSettings, DropoutKeys
+from morl.models.adapters import (
+    TARGETS,
+    Adapter,
+    AdapterParam,
+    AdapterSettings,
+    DropoutKeys,
+)
+from morl.models.fused import arranged
 from morl.models.transformer import Block, Linear, Transformer
 
 
@@ -43,6 +50,43 @@ def _with_layers(
 def _copy(model: Transformer) -> Transformer:
     """A model that shares arrays, and whose layout may change apart from this one's."""
     return nnx.merge(*nnx.split(model))
+
+
+def arrange_fused(model: Transformer, shards: int) -> Transformer:
+    """The same model with the rows of its fused products arranged for ``shards``.
+
+    Split into so many parts, queries, keys and values of the same heads then stand
+    together, and so do gate and up of the same units. As they are stored, the parts of
+    one device would be queries alone, and every product would be exchanged.
+
+    Args:
+      model: Layers apart or stacked, plain or adapted.
+      shards: Devices that split each product; where they do not divide its key heads
+        and the width of the feed-forward, the model stays as it is.
+    """
+    config = model.config
+    if shards == 1 or config.num_kv_heads % shards or config.ffn_width % shards:
+        return model
+    made = _copy(model)
+    key_rows = config.num_kv_heads * config.head_dim
+    fused = {
+        "qkv": (config.num_heads * config.head_dim, key_rows, key_rows),
+        "gate_up": (config.ffn_width, config.ffn_width),
+    }
+    for block in [*made.layers, *([] if made.stack is None else [made.stack])]:
+        block.shards = shards
+        for name, sizes in fused.items():
+            _arrange(_product(block, name), sizes, shards)
+    return made
+
+
+def _arrange(product: Linear, sizes: tuple[int, ...], shards: int) -> None:
+    rows = lambda leaf, axis: arranged(leaf[...], sizes, shards, axis=axis)
+    product.weight = nnx.Param(rows(product.weight, -2))
+    if product.bias is not None:
+        product.bias = nnx.Param(rows(product.bias, -1))
+    if product.adapter is not None:
+        product.adapter.second = AdapterParam(rows(product.adapter.second, -2))
 
 
 def adapt(

@@ -22,13 +22,36 @@ from morl.models.attention import (
     visible,
 )
 from morl.models.config import TransformerConfig
+from morl.models.fused import parted
 
 INITIAL_SCALE = 0.02
 
 Biases: TypeAlias = tuple[Float[Array, "b _s _q"], ...]
 Remat: TypeAlias = Callable[..., Any]
-Held: TypeAlias = Callable[[Array], Array]
 Layer: TypeAlias = Callable[["Block", Float[Array, "d n"]], Float[Array, "d n"]]
+
+
+class Held(NamedTuple):
+    """Where activations are held, in a model that devices share.
+
+    Each puts an array (``jax.lax.with_sharding_constraint``).
+
+    Attributes:
+      tokens: The tokens ``[n]`` that are looked up.
+      embedded: Their embeddings ``[d, n]``, as the lookup leaves them.
+      stream: The residual stream ``[d, n]``.
+      weights: Parameters by name, arranged for ``shards``.
+      shards: Devices that each product is split over.
+    """
+
+    tokens: Callable[[Array], Array]
+    embedded: Callable[[Array], Array]
+    stream: Callable[[Array], Array]
+    weights: Callable[[PyTree], PyTree]
+    shards: int
+
+
+ANYWHERE = Held(lambda x: x, lambda x: x, lambda x: x, lambda x: x, 1)
 
 
 class Encoding(NamedTuple):
@@ -100,6 +123,7 @@ class Block(nnx.Module):
         self.num_heads = config.num_heads
         self.num_kv_heads = config.num_kv_heads
         self.head_dim = config.head_dim
+        self.shards = 1  # see morl.models.layout.arrange_fused
         inner = config.num_heads * config.head_dim
         fused = inner + 2 * config.num_kv_heads * config.head_dim
         width, dtype = config.width, config.dtype
@@ -119,8 +143,8 @@ class Block(nnx.Module):
         """Queries, keys and values of the residual stream of ``batch`` rows."""
         fused = self.qkv(self.attention_norm(x))
         whole = fused.reshape(-1, self.head_dim, x.shape[1])
-        bounds = (self.num_heads, self.num_heads + self.num_kv_heads)
-        queries, keys, values = jnp.split(whole, bounds)
+        counts = (self.num_heads, self.num_kv_heads, self.num_kv_heads)
+        queries, keys, values = parted(whole, counts, self.shards)
         if self.query_norm is not None and self.key_norm is not None:
             queries = jax.vmap(self.query_norm)(queries)
             keys = jax.vmap(self.key_norm)(keys)
@@ -143,7 +167,8 @@ class Block(nnx.Module):
           Shazeer, GLU Variants (arXiv:2002.05202), SwiGLU and GEGLU.
         """
         x = x + self.out(rearrange(mixed, "b k c g t -> (k g c) (b t)"))
-        gate, up = jnp.split(self.gate_up(self.ffn_norm(x)), 2)
+        fused = self.gate_up(self.ffn_norm(x))
+        gate, up = parted(fused, (len(fused) // 2,) * 2, self.shards)
         if self.gelu_gate:
             return x + self.down(jax.nn.gelu(gate, approximate=True) * up)
         return x + self.down(jax.nn.silu(gate) * up)
@@ -226,7 +251,7 @@ class Transformer(nnx.Module):
         *,
         taps: Sequence[int] = (),
         remat: Remat | None = None,
-        held: Held = lambda x: x,
+        held: Held = ANYWHERE,
     ) -> Encoding:
         """Hidden states of packed rows; the vocabulary product is not computed.
 
@@ -243,8 +268,7 @@ class Transformer(nnx.Module):
           remat: What a layer keeps for its backward pass, a policy of
             ``jax.checkpoint_policies``; the rest is computed again. Everything is kept
             without one.
-          held: Says where the residual stream of each layer is held, for models that
-            are split over devices (``jax.lax.with_sharding_constraint``).
+          held: Where activations are held, for a model that is split over devices.
 
         Returns:
           Hidden states after the final norm, and for each tap the residual stream after
@@ -258,11 +282,12 @@ class Transformer(nnx.Module):
         table = self.rotary(positions.reshape(-1))
 
         def layer(block: Block, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
-            return held(block(x, table, biases, batch))
+            return held.stream(block(x, table, biases, batch))
 
         if remat is not None:
             layer = jax.checkpoint(layer, policy=remat)
-        x, states = self._through(layer, held(self.embed(tokens.reshape(-1))), taps)
+        x = held.embedded(self.embed(held.tokens(tokens.reshape(-1))))
+        x, states = self._through(layer, held.stream(x), taps)
         rows = lambda x: rearrange(x, "d (b t) -> b t d", b=batch)
         return Encoding(rows(self.norm(x)), tuple(map(rows, states)))
 

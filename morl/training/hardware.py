@@ -28,6 +28,7 @@ CHIPS: Mapping[str, Chip] = {
     "TPU v5 lite": Chip(197e12, 819e9, 16 * GIB, 200e9),
     "TPU v5": Chip(459e12, 2765e9, 95 * GIB, 600e9),
     "TPU v6 lite": Chip(918e12, 1640e9, 32 * GIB, 400e9),
+    "TPU7x": Chip(1153.5e12, 3690e9, 96 * GIB, 300e9),  # half a chip is a device
     "NVIDIA A100-SXM4-80GB": Chip(312e12, 2039e9, 80 * GIB, 300e9),
     "NVIDIA H100 80GB HBM3": Chip(989e12, 3350e9, 80 * GIB, 450e9),
     "NVIDIA H200": Chip(989e12, 4800e9, 141 * GIB, 450e9),

@@ -1,18 +1,19 @@
 """Which device holds what: a named mesh, and one table from parameters to its axes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 from morl.errors import InputError
+from morl.models.transformer import Held
 
 AXES = ("data", "fsdp", "tensor")
 ROWS = ("data", "fsdp")  # over which the rows of a batch are split
@@ -70,6 +71,22 @@ class MeshSettings:
                 )
 
 
+def axis_sizes(settings: MeshSettings, count: int) -> tuple[int, int, int]:
+    """Devices along each axis, for so many in all.
+
+    Raises:
+      InputError: The sizes do not divide their number.
+    """
+    fixed = settings.fsdp * settings.tensor
+    data = settings.data or count // fixed
+    if not data or data * fixed != count:
+        raise InputError(
+            f"found {asdict(settings)}, which does not make {count} devices",
+            where="mesh",
+        )
+    return data, settings.fsdp, settings.tensor
+
+
 def make_mesh(settings: MeshSettings, devices: Sequence[Any] | None = None) -> Mesh:
     """The mesh of all devices, or of those given, with automatic axes.
 
@@ -77,14 +94,7 @@ def make_mesh(settings: MeshSettings, devices: Sequence[Any] | None = None) -> M
       InputError: The sizes do not divide the number of devices.
     """
     found = list(jax.devices() if devices is None else devices)
-    fixed = settings.fsdp * settings.tensor
-    data = settings.data or len(found) // fixed
-    if not data or data * fixed != len(found):
-        raise InputError(
-            f"found {asdict(settings)}, which does not make {len(found)} devices",
-            where="mesh",
-        )
-    shape = (data, settings.fsdp, settings.tensor)
+    shape = axis_sizes(settings, len(found))
     return Mesh(np.array(found).reshape(shape), AXES, (AxisType.Auto,) * len(AXES))
 
 
@@ -115,7 +125,10 @@ def logical_axes(path: str, shape: Sequence[int]) -> tuple[str | None, ...]:
 
 
 def parameter_spec(
-    path: str, shape: Sequence[int], mesh: Mesh, table: Mapping[str, str] = TABLE
+    path: str,
+    shape: Sequence[int],
+    mesh: Mesh | AbstractMesh,
+    table: Mapping[str, str] = TABLE,
 ) -> P:
     """How a parameter is split over the mesh.
 
@@ -138,7 +151,7 @@ def parameter_spec(
     return P(*fits)
 
 
-def tree_shardings(tree: PyTree, mesh: Mesh) -> PyTree:
+def tree_shardings(tree: PyTree, mesh: Mesh | AbstractMesh) -> PyTree:
     """A sharding for each leaf of a state: by its path, whichever part it is in.
 
     Moments of an optimizer, averages and masters end in the path of their parameter,
@@ -150,40 +163,44 @@ def tree_shardings(tree: PyTree, mesh: Mesh) -> PyTree:
     return jax.tree_util.tree_map_with_path(place, tree)
 
 
-def batch_sharding(mesh: Mesh) -> NamedSharding:
+def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
     """Micro-batches ``[a, b, ...]`` split over their rows."""
     return NamedSharding(mesh, P(None, ROWS))
 
 
-def row_parts(mesh: Mesh) -> int:
+def row_parts(mesh: Mesh | AbstractMesh) -> int:
     """How many parts the rows of a batch are split into."""
     return math.prod(mesh.shape[axis] for axis in ROWS)
 
 
-def whole(mesh: Mesh) -> NamedSharding:
+def whole(mesh: Mesh | AbstractMesh) -> NamedSharding:
     """A sharding of what every device holds."""
     return NamedSharding(mesh, P())
 
 
-class Held(NamedTuple):
-    """Where a model that devices share holds what the table does not say.
+def held_on(mesh: Mesh | AbstractMesh) -> Held:
+    """Where a model that devices share holds its activations.
 
-    Attributes:
-      stream: Puts the residual stream ``[d, n]``.
-      embedding: Puts the token embedding ahead of its lookup.
+    The residual stream is split over its tokens, as rows are. The embedding is looked
+    up in parts of its width, for the tokens of all that share it, and what was found is
+    exchanged: that moves the activations of a layer, where to gather the embedding (and
+    to add up its gradients) would move the vocabulary.
     """
-
-    stream: Callable[[Array], Array]
-    embedding: Callable[[Array], Array]
-
-
-ANYWHERE = Held(lambda x: x, lambda x: x)
-
-
-def held_on(mesh: Mesh) -> Held:
-    """The residual stream split over its tokens, as rows are; the embedding's width
-    whole, since a lookup in parts of it would move activations instead."""
-    place = lambda spec: partial(
-        jax.lax.with_sharding_constraint, shardings=NamedSharding(mesh, spec)
+    place = lambda *spec: partial(
+        jax.lax.with_sharding_constraint, shardings=NamedSharding(mesh, P(*spec))
     )
-    return Held(place(P(None, ROWS)), place(P(TABLE["vocab"], None)))
+    rest = tuple(axis for axis in ROWS if axis != TABLE["width"])
+    return Held(
+        place(rest),
+        place(TABLE["width"], rest),
+        place(None, ROWS),
+        partial(constrained, mesh=mesh),
+        mesh.shape[TABLE["heads"]],
+    )
+
+
+def constrained(tree: PyTree, mesh: Mesh | AbstractMesh) -> PyTree:
+    """Values where the table puts parameters of the same paths."""
+    return jax.tree.map(
+        jax.lax.with_sharding_constraint, tree, tree_shardings(tree, mesh)
+    )

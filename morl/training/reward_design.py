@@ -7,16 +7,15 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from morl.errors import InputError
 from morl.models.adapters import AdapterSettings
 from morl.models.config import DTYPES, TransformerConfig
-from morl.models.heads import Head, HeadParams
+from morl.models.heads import Head
 from morl.models.layout import adapt, stack_layers
-from morl.models.transformer import Remat, Transformer
+from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
 from morl.training.bounds import check_numbers
-from morl.training.mesh import ANYWHERE, Held
 from morl.training.optimizer import OptimizerSettings, make_optimizer
 from morl.training.reward_program import (
     BACKBONE,
@@ -157,7 +156,7 @@ def abstract_backbone(config: TransformerConfig, settings: TrainingSettings) -> 
 
 def reward_parts(
     backbone: Split | None,
-    head: HeadParams,
+    head: PyTree[Array | jax.ShapeDtypeStruct],
     design: Design,
     settings: TrainingSettings,
     optimizer: OptimizerSettings,

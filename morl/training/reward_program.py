@@ -12,10 +12,9 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
 from morl.models.adapters import AdapterParam
 from morl.models.heads import Head, Readings, States
-from morl.models.layout import drop_inputs
-from morl.models.transformer import Remat, Transformer
+from morl.models.layout import arrange_fused, drop_inputs
+from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
 from morl.numerics import WeightedSum, masked_sum
-from morl.training.mesh import ANYWHERE, Held
 from morl.training.reward_batch import FeatureRows, RewardBatch, TokenRows
 from morl.training.state import Outcome, Params, Program
 from morl.types import Names
@@ -99,13 +98,13 @@ def token_encoder(
         assert isinstance(rows, TokenRows)
         parts = _parts(trained[BACKBONE], frozen[BACKBONE])
         model = nnx.merge(graph, *(cast_floats(part, dtype) for part in parts))
-        model.embedding[...] = held.embedding(model.embedding[...])
+        if held.shards > 1:
+            arranged, state = nnx.split(arrange_fused(model, held.shards))
+            model = nnx.merge(arranged, held.weights(nnx.to_pure_dict(state)))
         if key is not None:
             model = drop_inputs(model, key)
         tokens, positions, segments, _ = map(jnp.asarray, rows.packed)
-        hidden = model(
-            tokens, positions, segments, remat=remat, held=held.stream
-        ).hidden
+        hidden = model(tokens, positions, segments, remat=remat, held=held).hidden
         at = lambda places: jnp.take_along_axis(hidden, places[..., None], axis=1)
         prompts = at(rows.prompt_ends[:, None])[:, 0]
         return _states(at(rows.ends), prompts)

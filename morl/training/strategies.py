@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AbstractMesh, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
@@ -15,6 +15,7 @@ from morl.training.mesh import (
     AXES,
     ROWS,
     batch_sharding,
+    constrained,
     row_parts,
     tree_shardings,
     whole,
@@ -44,6 +45,17 @@ class Route(NamedTuple):
     evaluate: Callable[[Params, Params, Batch], Outcome]
 
 
+def jit_step(program: Program, update: Update, mesh: Mesh) -> Any:
+    """The step of :func:`jit_route`, which may be compiled without being run.
+
+    Returns:
+      From state, frozen parameters and batch to state and metrics, under ``jax.jit``.
+    """
+    # Gradients where their parameters are: each device keeps its part of the sum.
+    reduction = Reduction(lambda tree: tree, partial(constrained, mesh=mesh))
+    return jax.jit(make_step(program, update, reduction), donate_argnums=0)
+
+
 def jit_route(program: Program, update: Update, mesh: Mesh) -> Route:
     """The whole batch as one program, which XLA splits over the mesh.
 
@@ -51,11 +63,9 @@ def jit_route(program: Program, update: Update, mesh: Mesh) -> Route:
     :mod:`morl.training.mesh` says (fully sharded and tensor parallel), rows over
     ``data`` and ``fsdp``.
     """
-    reduction = Reduction(lambda tree: tree, partial(constrained, mesh=mesh))
-    step = jax.jit(make_step(program, update, reduction), donate_argnums=0)
     rows = batch_sharding(mesh)
     return Route(
-        step,
+        jit_step(program, update, mesh),
         lambda tree: place(tree, tree_shardings(tree, mesh)),
         lambda batch: place_rows(batch, rows),
         lambda count: own_rows(count, mesh),
@@ -125,13 +135,6 @@ def pmap_route(program: Program, update: Update, mesh: Mesh) -> Route:
     )
 
 
-def constrained(tree: PyTree, mesh: Mesh) -> PyTree:
-    """Gradients where their parameters are: each device keeps its part of the sum."""
-    return jax.tree.map(
-        jax.lax.with_sharding_constraint, tree, tree_shardings(tree, mesh)
-    )
-
-
 def own_rows(count: int, mesh: Mesh) -> slice:
     """Which of ``count`` rows of a micro-batch this process makes: one run of them.
 
@@ -197,7 +200,7 @@ def _refuse_split(mesh: Mesh, strategy: str) -> None:
         )
 
 
-def check_rows(count: int, mesh: Mesh) -> None:
+def check_rows(count: int, mesh: Mesh | AbstractMesh) -> None:
     """Refuses a number of rows that the mesh does not divide."""
     if count % row_parts(mesh):
         raise InputError(

@@ -13,7 +13,8 @@ PROMPT = "How do I store fresh basil?"
 
 def test_every_example_is_run_by_a_test():
     here = Path(__file__)
-    others = here.with_name("test_real_run.py"), here.parents[1] / "test_gallery.py"
+    beside = map(here.with_name, ("test_real_run.py", "test_plan.py"))
+    others = *beside, here.parents[1] / "test_gallery.py"
     tests = "".join(path.read_text() for path in (here, *others))
     examples = [path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"]
     assert [name for name in examples if f'"{name}"' not in tests] == []

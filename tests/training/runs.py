@@ -13,8 +13,8 @@ from morl.models.adapters import AdapterSettings
 from morl.models.chat import EncodedRecord
 from morl.models.config import TransformerConfig
 from morl.models.heads import linear
-from morl.models.transformer import Transformer
-from morl.training.mesh import ANYWHERE, MeshSettings, held_on, make_mesh
+from morl.models.transformer import ANYWHERE, Transformer
+from morl.training.mesh import MeshSettings, held_on, make_mesh
 from morl.training.optimizer import OptimizerSettings, constant
 from morl.training.reward_batch import Example, widths
 from morl.training.reward_design import (
