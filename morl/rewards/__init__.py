@@ -24,6 +24,13 @@ from morl.rewards.calibration import Calibration, calibrate
 from morl.rewards.callables import callable_reward
 from morl.rewards.compose import scalarized, where
 from morl.rewards.composition import Composition, UncalibratedWarning
+from morl.rewards.debias import (
+    Debias,
+    debiased,
+    fit_debias,
+    load_debias,
+    save_debias,
+)
 from morl.rewards.explain import Explanation, explain_batch
 from morl.rewards.functions import array_reward
 from morl.rewards.gates import Condition, Constraint, percentile
@@ -32,6 +39,7 @@ from morl.rewards.implicit import (
     implicit_rewards,
     implicit_token_rewards,
 )
+from morl.rewards.mixture import Mixture, gated_mixture, mixed_reward
 from morl.rewards.objective import (
     RULE,
     Declarations,
@@ -63,9 +71,11 @@ __all__ = [
     "Composition",
     "Condition",
     "Constraint",
+    "Debias",
     "Declarations",
     "Explanation",
     "LogProbs",
+    "Mixture",
     "Outcome",
     "Reward",
     "Row",
@@ -85,9 +95,12 @@ __all__ = [
     "chebyshev",
     "cosmos",
     "cvar",
+    "debiased",
     "explain_batch",
     "exponential",
+    "fit_debias",
     "from_yaml",
+    "gated_mixture",
     "generalized_gini",
     "head_reward",
     "hypervolume_scalarization",
@@ -96,8 +109,10 @@ __all__ = [
     "implicit_token_rewards",
     "lexicographic",
     "linear",
+    "load_debias",
     "log_sum_exp",
     "lp_distance",
+    "mixed_reward",
     "nash_product",
     "objective",
     "objectives",
@@ -106,6 +121,7 @@ __all__ = [
     "percentile",
     "record_batch",
     "rules",
+    "save_debias",
     "scalarized",
     "score_sources",
     "smooth_chebyshev",

@@ -77,12 +77,14 @@ class RewardBatch(NamedTuple):
       rows: Tokens, or features.
       numbers: Number of each row in the data set: what random draws for it are made
         of, so that they do not depend on where it is computed.
+      lengths: Tokens of each response; 0 where there is none.
       pairs: Preferences; None where a data set has none, likewise below.
       scores: Scores of responses.
     """
 
     rows: TokenRows | FeatureRows
     numbers: Int[Array | np.ndarray, "*n b"]
+    lengths: Int[Array | np.ndarray, "*n b r"]
     pairs: Pairs | None
     scores: Scores | None
 
@@ -257,7 +259,10 @@ def labelled(
         np.zeros((count, room.responses, k), np.float32),
         np.zeros((count, room.responses, k), bool),
     )
+    lengths = np.zeros((count, room.responses), np.int32)
     for row, example in enumerate(examples):
+        sizes = [len(response) for response in example.record.responses]
+        lengths[row, : len(sizes)] = sizes
         for place, (better, worse, number, strength) in enumerate(example.pairs):
             pairs.better[row, place], pairs.worse[row, place] = better, worse
             pairs.strength[row, place] = strength
@@ -268,6 +273,7 @@ def labelled(
     return RewardBatch(
         rows,
         np.asarray(numbers, np.int32),
+        lengths,
         pairs if room.pairs else None,
         scores if room.scored else None,
     )

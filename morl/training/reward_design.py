@@ -16,6 +16,7 @@ from morl.models.heads import Head
 from morl.models.layout import adapt, stack_layers
 from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
 from morl.training.bounds import check_numbers
+from morl.training.mixing import Mixing
 from morl.training.optimizer import OptimizerSettings, make_optimizer
 from morl.training.reward_program import (
     BACKBONE,
@@ -96,6 +97,8 @@ class Design(NamedTuple):
       learning_rate: Of a step.
       weighting: What chooses weights from gradients; None keeps those given.
       remat: What layers keep for the backward pass; None keeps everything.
+      mixing: How the mixture of a gated head learns, after the objectives; a weighting
+        sees one loss more, then.
     """
 
     names: Names
@@ -105,6 +108,7 @@ class Design(NamedTuple):
     learning_rate: optax.Schedule
     weighting: Weighting | None = None
     remat: Remat | None = None
+    mixing: Mixing | None = None
 
 
 class Parts(NamedTuple):
@@ -187,6 +191,7 @@ def reward_parts(
         design.losses,
         encode,
         dropout=settings.mode == "lora" and settings.adapters.dropout > 0,
+        mixing=design.mixing,
     )
     update = Update(
         make_optimizer(optimizer, design.learning_rate),
@@ -199,10 +204,11 @@ def reward_parts(
 
 def start(parts: Parts, design: Design, settings: TrainingSettings) -> TrainState:
     """The state before the first step."""
+    last = () if design.mixing is None else (design.mixing.weight,)
     return init_state(
         parts.params,
         parts.update.optimizer,
-        jnp.asarray(design.weights, jnp.float32),
+        jnp.asarray((*design.weights, *last), jnp.float32),
         jax.random.key(settings.seed),
         weighting=design.weighting,
         averaged=settings.average_decay > 0,

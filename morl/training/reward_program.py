@@ -10,11 +10,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
+from morl.errors import InputError
 from morl.models.adapters import AdapterParam
 from morl.models.heads import Head, Readings, States
 from morl.models.layout import arrange_fused, drop_inputs
 from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
 from morl.numerics import WeightedSum, masked_sum
+from morl.training.mixing import MIXTURE, Mixing, mixture_outcome
 from morl.training.reward_batch import FeatureRows, RewardBatch, TokenRows
 from morl.training.state import Outcome, Params, Program
 from morl.types import Names
@@ -147,6 +149,7 @@ def reward_program(
     encode: Encode,
     *,
     dropout: bool = False,
+    mixing: Mixing | None = None,
 ) -> Program:
     """What a reward model minimises.
 
@@ -156,7 +159,18 @@ def reward_program(
       losses: How each objective learns.
       encode: How rows become states.
       dropout: Whether ``encode`` draws at random while training.
+      mixing: How the mixture of a gated head learns, as one more loss after those of
+        the objectives; None where there is no mixture.
+
+    Raises:
+      InputError: An objective has the name of the mixture's loss.
     """
+    if mixing is not None and MIXTURE in names:
+        raise InputError(
+            f"found {MIXTURE!r}, expected another name: it is that of the mixture's "
+            "loss",
+            where="objectives",
+        )
 
     def outcome(
         trained: Params, frozen: Params, batch: RewardBatch, key: PRNGKeyArray | None
@@ -171,13 +185,15 @@ def reward_program(
             _objective(head, readings, batch, number, losses[number], draws)
             for number in range(len(names))
         ]
+        if mixing is not None:
+            parts.append(mixture_outcome(head, readings, batch, mixing))
         total, right = zip(*parts, strict=True)
         stack = lambda *leaves: jnp.stack(leaves)
         metrics = {"accuracy": jax.tree.map(stack, *right)}
         return Outcome(jax.tree.map(stack, *total), metrics)
 
     return Program(
-        names,
+        names if mixing is None else (*names, MIXTURE),
         outcome,
         lambda trained, frozen, batch: outcome(trained, frozen, batch, None),
     )

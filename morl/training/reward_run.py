@@ -112,10 +112,10 @@ def train_reward_model(
     opened = trackers(step)
     batches = Prefetched(order.after(step), fed)
     job = Job(
-        design.names,
+        parts.program.names,
         route.step,
         frozen,
-        _evaluation(design.names, validation, settings, route, frozen, plan),
+        _evaluation(parts.program.names, validation, settings, route, frozen, plan),
         design.learning_rate,
         checkpoints,
         opened,

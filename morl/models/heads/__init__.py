@@ -14,6 +14,12 @@ from morl.models.heads.gated import GatedHead, gated
 from morl.models.heads.linear import LinearHead, head_rewards, init_linear_head, linear
 from morl.models.heads.mlp import MLPHead, mlp
 from morl.models.heads.reading import POOLINGS, Reading
+from morl.models.heads.risk import (
+    estimates,
+    low_quantile,
+    mean_minus_variance,
+    worst_case,
+)
 
 __all__ = [
     "LEVELS",
@@ -28,12 +34,16 @@ __all__ = [
     "Readings",
     "States",
     "ensemble",
+    "estimates",
     "gated",
     "gaussian",
     "head_rewards",
     "init_linear_head",
     "linear",
+    "low_quantile",
+    "mean_minus_variance",
     "mlp",
     "quantile",
     "single",
+    "worst_case",
 ]

@@ -46,6 +46,7 @@ def quantile(levels: Sequence[float] = LEVELS) -> Head:
         partial(_quantile_between, levels=known),
         lambda better, worse: quantile_log_odds(better, worse)[..., None],
         lambda values: jnp.mean(values, axis=-1, keepdims=True),
+        lambda values: jnp.min(values, axis=-1),
     )
 
 
@@ -101,6 +102,7 @@ def gaussian() -> Head:
         _gaussian_quantile,
         _gaussian_gaps,
         lambda values: values[..., :1],
+        None,
     )
 
 

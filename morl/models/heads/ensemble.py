@@ -39,6 +39,7 @@ def ensemble(num_members: int = 8) -> Head:
         lambda values, level: jnp.quantile(values, level, axis=-1),
         lambda better, worse: better - worse,
         lambda values: values,
+        lambda values: jnp.min(values, axis=-1),
     )
 
 

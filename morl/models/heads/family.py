@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
 class Head(NamedTuple):
     """One kind of reward head, as pure functions; parameters are a pytree.
 
-    The last three see the raw numbers of one objective on their last axis.
+    All but the first two see the raw numbers of one objective on their last axis.
 
     Attributes:
       init: From a key, the width of the features and the number of objectives to
@@ -60,6 +60,8 @@ class Head(NamedTuple):
       gaps: From raw numbers of a better and of a worse response to ``[*batch, j]``
         log-odds of that preference, one for each member that learns by itself.
       points: From raw numbers to ``[*batch, j]`` rewards, likewise.
+      least: From raw numbers to the least reward that they hold possible; None where
+        there is none.
     """
 
     init: Callable[[PRNGKeyArray, int, int], HeadParams]
@@ -72,6 +74,7 @@ class Head(NamedTuple):
         [Float[Array, "*batch m"], Float[Array, "*batch m"]], Float[Array, "*batch j"]
     ]
     points: Callable[[Float[Array, "*batch m"]], Float[Array, "*batch j"]]
+    least: Callable[[Float[Array, "*batch m"]], Float[Array, "*batch"]] | None
 
 
 def single(init: Callable[..., Any], rewards: Callable[..., Any]) -> Head:
@@ -88,4 +91,5 @@ def single(init: Callable[..., Any], rewards: Callable[..., Any]) -> Head:
         lambda values, level: values[..., 0] + 0 * level,
         lambda better, worse: better - worse,
         lambda values: values,
+        lambda values: values[..., 0],
     )
