@@ -199,7 +199,7 @@ def _manifest(path: Path, kinds: KindTable) -> _Manifest:
         )
     except KeyError as error:
         reason = f"{error} is missing"
-    except (TypeError, InputError) as error:
+    except (TypeError, ValueError) as error:
         reason = str(error)
     raise InputError(f"not a manifest of heads ({reason})", where=str(path))
 

@@ -186,6 +186,7 @@ def test_a_kind_that_the_table_lacks_is_refused_by_name(backbone, heads, tmp_pat
         ({"kind": "ensemble", "settings": {"num_members": 1}}, "found 1, expected 2"),
         ({"kind": "ensemble", "settings": {"size": 4}}, "'size'"),
         ({"kind": "ensemble"}, "'settings' is missing"),
+        ({"kind": "ensemble", "settings": "all"}, "not a manifest of heads"),
         (
             {"kind": "ensemble", "settings": {"num_members": 3}},
             r"'weight': \(16, 12\).*ensemble heads for helpful, harmless, honest have "
