@@ -13,6 +13,7 @@ from rich.table import Table
 
 from morl.cli.arguments import as_yaml, parse_with_config
 from morl.cli.console import OUT, Stages
+from morl.cli.head_kinds import chosen_kind
 from morl.cli.reward_model import ROUTES, RewardConfig, chosen_design
 from morl.cli.sources import find_model, read_sources
 from morl.errors import InputError
@@ -20,7 +21,7 @@ from morl.feedback import Record, prompt_key, split_by_prompt
 from morl.models.chat import EncodedRecord
 from morl.models.fetch import default_cache
 from morl.models.head_files import HeadSet, save_heads
-from morl.models.heads import LinearHead, Reading
+from morl.models.heads import Reading
 from morl.models.language_model import (
     LanguageModel,
     load_language_model,
@@ -29,9 +30,9 @@ from morl.models.language_model import (
 from morl.models.layout import merge_adapters
 from morl.models.transformer import ANYWHERE
 from morl.models.truncation import Truncation
-from morl.storage import content_hash, write_arrays, write_json, write_text
+from morl.storage import content_hash, write_json, write_text
 from morl.training.features import Progress, extract_features
-from morl.training.mesh import held_on, make_mesh, path_name
+from morl.training.mesh import held_on, make_mesh
 from morl.training.metrics import JsonLines, Tracker, open_tracker
 from morl.training.reward_batch import Example, label_counts, make_example, widths
 from morl.training.reward_design import (
@@ -338,25 +339,17 @@ def save_trained(
         save_language_model(replace(model, model=merged), place)
         model = load_language_model(place)
         said.append(f"{place}")
-    if isinstance(head, LinearHead) and config.head.kind == "linear":
-        limits = Truncation(config.text.max_tokens, config.text.response_tokens)
-        heads = HeadSet(
-            config.objectives,
-            Reading(model.model.config.num_layers, "last"),
-            LinearHead(*map(jnp.asarray, head)),
-            model.fingerprint,
-            model.chat.template_hash,
-            limits,
-        )
-        save_heads(config.out / "heads", heads)
-        said.append(f"{config.out / 'heads'}")
-    else:
-        leaves, _ = jax.tree_util.tree_flatten_with_path(head)
-        place = config.out / "head.safetensors"
-        write_arrays(
-            place, {path_name(path): np.asarray(leaf) for path, leaf in leaves}
-        )
-        said.append(f"{place}")
+    heads = HeadSet(
+        config.objectives,
+        Reading(model.model.config.num_layers, "last"),
+        jax.tree.map(jnp.asarray, head),
+        model.fingerprint,
+        model.chat.template_hash,
+        Truncation(config.text.max_tokens, config.text.response_tokens),
+        chosen_kind(config.head),
+    )
+    save_heads(config.out / "heads", heads)
+    said.append(f"{config.out / 'heads'}")
     write_json(
         config.out / RESULT,
         {"ended": trained.ended.reason, "evaluation": trained.ended.metrics},

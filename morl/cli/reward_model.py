@@ -14,6 +14,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from morl import weighting
+from morl.cli.head_kinds import HeadChoice, chosen_kind
 from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource
 from morl.errors import InputError
 from morl.losses import (
@@ -24,14 +25,6 @@ from morl.losses import (
     scaled_bradley_terry,
     soft_bradley_terry,
     squared_error,
-)
-from morl.models.heads import (
-    Head,
-    ensemble,
-    gaussian,
-    linear,
-    mlp,
-    quantile,
 )
 from morl.models.transformer import Remat
 from morl.training.checkpoints import CheckpointSettings
@@ -64,21 +57,6 @@ REMATS: Mapping[str, Remat | None] = {
     "full": jax.checkpoint_policies.nothing_saveable,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
-
-
-@dataclass(frozen=True)
-class HeadChoice:
-    """Which heads are trained.
-
-    Args:
-      kind: linear, mlp, quantile, gaussian or ensemble.
-      hidden_width: Units of the hidden layer of mlp, and of a gate's.
-      members: Members of an ensemble.
-    """
-
-    kind: Literal["linear", "mlp", "quantile", "gaussian", "ensemble"] = "linear"
-    hidden_width: int = 256
-    members: int = 8
 
 
 @dataclass(frozen=True)
@@ -221,17 +199,6 @@ WEIGHTINGS: Mapping[str, Callable[[Prefs, PRNGKeyArray], Weighting]] = {
 }
 
 
-def chosen_head(choice: HeadChoice) -> Head:
-    """The kind of heads that a configuration names."""
-    return {
-        "linear": linear,
-        "mlp": partial(mlp, choice.hidden_width),
-        "quantile": quantile,
-        "gaussian": gaussian,
-        "ensemble": partial(ensemble, choice.members),
-    }[choice.kind]()
-
-
 def chosen_losses(choice: LossChoice) -> ObjectiveLosses:
     """The losses that a configuration names, on log-odds and on rewards."""
     pairs = {
@@ -277,7 +244,7 @@ def chosen_design(config: RewardConfig) -> Design:
     )
     return Design(
         config.objectives,
-        chosen_head(config.head),
+        chosen_kind(config.head).head,
         losses,
         tuple(config.weights.get(name, 1.0) for name in config.objectives),
         SCHEDULES[config.schedule](config.optimizer, config.loop.num_steps),

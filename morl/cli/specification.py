@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from morl.cli.config import read_text, settings_from
+from morl.cli.head_kinds import KINDS
 from morl.cli.sources import open_model
 from morl.errors import InputError
 from morl.fronts.pipeline import (
@@ -129,7 +130,7 @@ def open_heads(
     name = model or str(_backbone(heads, spec, cache))
     language_model = open_model(name, cache)
     return language_model, load_heads(
-        heads, language_model, other_template=other_template
+        heads, language_model, other_template=other_template, kinds=KINDS
     )
 
 

@@ -30,7 +30,7 @@ from morl.errors import InputError
 from morl.feedback import Record, labelled_pairs, opening_key
 from morl.fronts.fitting import Fitted
 from morl.fronts.pool import Pool
-from morl.models.heads import head_rewards
+from morl.models.head_files import feature_rewards
 from morl.rewards.batch import response_text
 from morl.training.features import Features, Progress
 
@@ -240,7 +240,7 @@ def _outside(
     """Margins of outside pairs by the heads that are saved, by what they label."""
     heads = fitted.heads
     rewards = np.asarray(
-        head_rewards(heads.head, jnp.asarray(features.read(heads.reading)))
+        feature_rewards(heads, jnp.asarray(features.read(heads.reading))).mean
     )
     keys = [opening_key(record) for record in records]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}

@@ -9,8 +9,7 @@ import numpy as np
 from morl.assess.scored import Scored, Scorer
 from morl.feedback import Record
 from morl.fronts.fitting import encode_records, read_features, reading_settings
-from morl.models.head_files import HeadSet
-from morl.models.heads import head_rewards
+from morl.models.head_files import HeadSet, feature_rewards
 from morl.models.language_model import LanguageModel
 from morl.training.features import Progress
 
@@ -22,7 +21,7 @@ def head_scorer(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Scorer:
-    """A scorer of linear heads, which know no uncertainty of their own.
+    """A scorer of heads: their mean, and its deviation where they know one.
 
     Prompts and responses are cut where they were when the heads were fitted.
 
@@ -42,7 +41,8 @@ def head_scorer(
         features = read_features(
             language_model, encoded, settings, cache=cache, progress=progress
         )
-        read = jnp.asarray(features.read(heads.reading))
-        return Scored(np.asarray(head_rewards(heads.head, read)))
+        found = feature_rewards(heads, jnp.asarray(features.read(heads.reading)))
+        mean, deviation = map(np.asarray, found)
+        return Scored(mean, deviation if deviation.any() else None)
 
     return score

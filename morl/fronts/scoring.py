@@ -11,8 +11,7 @@ from morl.errors import InputError
 from morl.feedback import Message, Record
 from morl.fronts.candidates import Candidates
 from morl.fronts.sampling import Sampled
-from morl.models.head_files import HeadSet
-from morl.models.heads import head_rewards
+from morl.models.head_files import HeadSet, feature_rewards
 from morl.rewards import Calibration, Composition, calibrate
 from morl.rewards.batch import TextBatch
 from morl.rewards.scoring import score_sources
@@ -37,7 +36,7 @@ def head_columns(
     heads: HeadSet, features: Features, shape: tuple[int, int]
 ) -> Float[np.ndarray, "b n k"]:
     """Raw rewards of heads on the candidates of every prompt."""
-    values = head_rewards(heads.head, jnp.asarray(features.read(heads.reading)))
+    values = feature_rewards(heads, jnp.asarray(features.read(heads.reading))).mean
     return np.asarray(values).reshape(*shape, -1)
 
 

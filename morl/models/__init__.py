@@ -11,7 +11,13 @@ from morl.models.chat import (
 )
 from morl.models.config import TransformerConfig
 from morl.models.fetch import fetch_smollm2
-from morl.models.head_files import HeadSet, load_heads, save_heads
+from morl.models.head_files import (
+    HeadKind,
+    HeadSet,
+    feature_rewards,
+    load_heads,
+    save_heads,
+)
 from morl.models.heads import LinearHead, Reading, head_rewards
 from morl.models.hub import fetch_hub
 from morl.models.language_model import (
@@ -31,6 +37,7 @@ __all__ = [
     "ChatTokenizer",
     "EncodedRecord",
     "Encoding",
+    "HeadKind",
     "HeadSet",
     "LanguageModel",
     "LinearHead",
@@ -42,6 +49,7 @@ __all__ = [
     "TransformerConfig",
     "Truncation",
     "check_template",
+    "feature_rewards",
     "fetch_hub",
     "fetch_smollm2",
     "head_rewards",

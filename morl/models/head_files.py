@@ -1,16 +1,26 @@
 """Reward heads on disk: parameters by Orbax, what they belong to beside them."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PyTree
 from orbax.checkpoint import v1 as ocp
 
 from morl.errors import InputError
-from morl.models.heads import LinearHead, Reading
+from morl.models.heads import (
+    Estimate,
+    Head,
+    Reading,
+    States,
+    estimates,
+    linear,
+)
 from morl.models.language_model import LanguageModel
 from morl.models.templates import check_template
 from morl.models.truncation import Truncation
@@ -21,27 +31,61 @@ PARAMETERS = "parameters"
 MANIFEST = "heads.json"
 VERSION = 2  # 1 did not say where prompts and responses were cut
 
+KindTable: TypeAlias = Mapping[str, Callable[..., Head]]
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """What parameters of heads mean.
+
+    Args:
+      name: What a table of kinds calls it.
+      settings: What its entry there is called with; numbers, texts and lists of them.
+      head: What that returns.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    head: Head = field(compare=False)
+
+
+LINEAR = HeadKind("linear", {}, linear())
+ONLY_LINEAR: KindTable = {"linear": linear}
+
 
 @dataclass(frozen=True)
 class HeadSet:
-    """K fitted heads with all that is needed to use them rightly.
+    """Fitted heads of K objectives with all that is needed to use them rightly.
 
     Args:
-      objectives: One name a head.
+      objectives: Their names.
       reading: Which hidden state they read.
       head: Their parameters.
       fingerprint: SHA-256 of the backbone's weights.
       template_hash: SHA-256 of the chat template they were fitted under.
       truncation: Where prompts and responses were cut when they were fitted; what they
         score, written or sampled, is cut the same way.
+      kind: What the parameters mean.
     """
 
     objectives: Names
     reading: Reading
-    head: LinearHead
+    head: PyTree[Array | np.ndarray]
     fingerprint: str
     template_hash: str
     truncation: Truncation
+    kind: HeadKind = LINEAR
+
+
+def feature_rewards(heads: HeadSet, features: Float[Array, "*batch d"]) -> Estimate:
+    """Mean and deviation of every reward, by heads of any kind.
+
+    Args:
+      heads: What is scored by.
+      features: The hidden states that they read.
+    """
+    head = heads.kind.head
+    return estimates(head, head.read(heads.head, States(features)))
 
 
 def save_heads(folder: str | Path, heads: HeadSet) -> None:
@@ -55,11 +99,12 @@ def save_heads(folder: str | Path, heads: HeadSet) -> None:
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    arrays = _arrays(heads.head)
+    arrays = {n: np.asarray(leaf) for n, leaf in _by_name(heads.head).items()}
     ocp.save(str(beside / PARAMETERS), arrays)
     manifest = {
         "version": VERSION,
         "objectives": list(heads.objectives),
+        "head": {"kind": heads.kind.name, "settings": dict(heads.kind.settings)},
         "reading": asdict(heads.reading),
         "fingerprint": heads.fingerprint,
         "template_hash": heads.template_hash,
@@ -72,7 +117,11 @@ def save_heads(folder: str | Path, heads: HeadSet) -> None:
 
 
 def load_heads(
-    folder: str | Path, backbone: LanguageModel, *, other_template: bool = False
+    folder: str | Path,
+    backbone: LanguageModel,
+    *,
+    other_template: bool = False,
+    kinds: KindTable = ONLY_LINEAR,
 ) -> HeadSet:
     """Reads heads, and checks that they belong to the backbone they are to be used on.
 
@@ -80,14 +129,15 @@ def load_heads(
       folder: What :func:`save_heads` wrote.
       backbone: The model whose hidden states they will read.
       other_template: Accept heads that were fitted under another chat template.
+      kinds: From the name of a kind to the function that makes it of its settings.
 
     Raises:
-      InputError: The folder is missing or damaged or of another version, or the heads
-        were fitted on another model or, unless accepted, under another template; the
-        message says which.
+      InputError: The folder is missing or damaged or of another version, or of a kind
+        that the table lacks, or the heads were fitted on another model or, unless
+        accepted, under another template; the message says which.
     """
     folder = Path(folder).absolute()
-    manifest = _manifest(folder / MANIFEST)
+    manifest = _manifest(folder / MANIFEST, kinds)
     if manifest.fingerprint != backbone.fingerprint:
         raise InputError(
             f"heads were fitted on a model with SHA-256 {manifest.fingerprint[:12]}, "
@@ -98,13 +148,15 @@ def load_heads(
         backbone.chat.template_hash, manifest.template_hash, allow_other=other_template
     )
     arrays = _read_arrays(folder / PARAMETERS, manifest.sha256)
-    columns = arrays["weight"].shape[1]
-    if columns != len(manifest.objectives):
-        raise InputError(
-            f"found objectives {manifest.objectives}, parameters are of {columns}",
-            where=str(folder / MANIFEST),
+    width = backbone.model.config.width
+    wanted = jax.eval_shape(
+        lambda: manifest.kind.head.init(
+            jax.random.key(0), width, len(manifest.objectives)
         )
-    head = LinearHead(jnp.asarray(arrays["weight"]), jnp.asarray(arrays["bias"]))
+    )
+    _check_shapes(arrays, _by_name(wanted), manifest, folder / MANIFEST)
+    leaves = [jnp.asarray(arrays[name]) for name in _by_name(wanted)]
+    head = jax.tree.unflatten(jax.tree.structure(wanted), leaves)
     return HeadSet(
         manifest.objectives,
         manifest.reading,
@@ -112,6 +164,7 @@ def load_heads(
         manifest.fingerprint,
         manifest.template_hash,
         manifest.truncation,
+        manifest.kind,
     )
 
 
@@ -122,9 +175,10 @@ class _Manifest(NamedTuple):
     template_hash: str
     truncation: Truncation
     sha256: str
+    kind: HeadKind
 
 
-def _manifest(path: Path) -> _Manifest:
+def _manifest(path: Path, kinds: KindTable) -> _Manifest:
     found = read_json(path)
     version = found.get("version", 1) if isinstance(found, dict) else VERSION
     if version != VERSION:
@@ -141,12 +195,40 @@ def _manifest(path: Path) -> _Manifest:
             str(found["template_hash"]),
             Truncation(**found["truncation"]),
             str(found["sha256"]),
+            _kind(found.get("head", {"kind": LINEAR.name, "settings": {}}), kinds),
         )
     except KeyError as error:
         reason = f"{error} is missing"
-    except (TypeError, InputError) as error:
+    except (TypeError, ValueError) as error:
         reason = str(error)
     raise InputError(f"not a manifest of heads ({reason})", where=str(path))
+
+
+def _kind(found: Any, kinds: KindTable) -> HeadKind:
+    name, settings = str(found["kind"]), dict(found["settings"])
+    if name not in kinds:
+        raise InputError(
+            f"found {name!r}, expected one of {', '.join(kinds)}", where="head.kind"
+        )
+    return HeadKind(name, settings, kinds[name](**settings))
+
+
+def _check_shapes(
+    arrays: Mapping[str, np.ndarray],
+    wanted: Mapping[str, Any],
+    manifest: _Manifest,
+    where: Path,
+) -> None:
+    found, expected = (
+        {name: tuple(map(int, array.shape)) for name, array in each.items()}
+        for each in (arrays, wanted)
+    )
+    if found != expected:
+        raise InputError(
+            f"found parameters {found}, {manifest.kind.name} heads for "
+            f"{', '.join(manifest.objectives)} have {expected}",
+            where=str(where),
+        )
 
 
 def _read_arrays(folder: Path, digest: str) -> dict[str, np.ndarray]:
@@ -167,5 +249,8 @@ def _read_arrays(folder: Path, digest: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _arrays(head: LinearHead) -> dict[str, np.ndarray]:
-    return {name: np.asarray(array) for name, array in head._asdict().items()}
+def _by_name(params: PyTree) -> dict[str, Any]:
+    """Leaves in their order, by where they are."""
+    leaves = jax.tree.leaves_with_path(params)
+    named = lambda path: jax.tree_util.keystr(path, simple=True, separator=".")
+    return {named(path): leaf for path, leaf in leaves}

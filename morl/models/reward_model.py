@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from morl.errors import InputError
-from morl.models.head_files import HeadSet
+from morl.models.head_files import LINEAR, HeadSet
 from morl.models.heads import LinearHead, Reading, head_rewards
 from morl.models.language_model import LanguageModel
 from morl.models.transformer import Transformer
@@ -50,9 +50,15 @@ def reward_model_of(
       pad_id: The token that is to fill rows up.
 
     Raises:
-      InputError: The heads were fitted on another model; or responses end in
-        ``pad_id``, so that the token before would be read in its place.
+      InputError: The heads are not linear; they were fitted on another model; or
+        responses end in ``pad_id``, so that the token before would be read in its
+        place.
     """
+    if not isinstance(heads.head, LinearHead) or heads.kind.name != LINEAR.name:
+        raise InputError(
+            f"found heads of kind {heads.kind.name!r}, expected {LINEAR.name!r}",
+            where="heads",
+        )
     if heads.fingerprint != language_model.fingerprint:
         raise InputError(
             f"heads were fitted on a model with SHA-256 {heads.fingerprint[:12]}, "

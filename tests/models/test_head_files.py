@@ -12,8 +12,22 @@ from morl.errors import InputError
 from morl.models import Transformer
 from morl.models.chat import train_chat_tokenizer
 from morl.models.config import TransformerConfig
-from morl.models.head_files import HeadSet, load_heads, save_heads
-from morl.models.heads import Reading, init_linear_head
+from morl.models.head_files import (
+    HeadKind,
+    HeadSet,
+    feature_rewards,
+    load_heads,
+    save_heads,
+)
+from morl.models.heads import (
+    Reading,
+    ensemble,
+    gaussian,
+    init_linear_head,
+    linear,
+    mlp,
+    quantile,
+)
 from morl.models.language_model import LanguageModel
 from morl.models.truncation import Truncation
 
@@ -104,4 +118,94 @@ def test_heads_of_another_version_are_refused(backbone, heads, tmp_path, version
     found = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(found | {"version": version}))
     with pytest.raises(InputError, match=f"version {version}, expected 2"):
+        load_heads(tmp_path / "heads", backbone)
+
+
+KINDS = {
+    "linear": linear,
+    "mlp": mlp,
+    "quantile": quantile,
+    "gaussian": gaussian,
+    "ensemble": ensemble,
+}
+SETTINGS = {
+    "mlp": {"hidden_width": 5},
+    "quantile": {"levels": [0.1, 0.5, 0.9]},
+    "ensemble": {"num_members": 4},
+}
+
+
+def of_kind(heads, name):
+    settings = SETTINGS.get(name, {})
+    head = KINDS[name](**settings)
+    params = head.init(jax.random.key(3), 16, len(heads.objectives))
+    return replace(heads, head=params, kind=HeadKind(name, settings, head))
+
+
+def rewrite(folder, **changes):
+    manifest = folder / "heads.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changes))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_heads_of_every_kind_score_as_before_they_were_saved(
+    backbone, heads, tmp_path, name
+):
+    given = of_kind(heads, name)
+    save_heads(tmp_path / "heads", given)
+    found = load_heads(tmp_path / "heads", backbone, kinds=KINDS)
+    assert same(given, found)
+    assert found.kind == given.kind
+    features = jax.random.normal(jax.random.key(4), (5, 16))
+    expected = feature_rewards(given, features)
+    assert expected.mean.shape == expected.deviation.shape == (5, 3)
+    jax.tree.map(
+        np.testing.assert_array_equal, feature_rewards(found, features), expected
+    )
+
+
+def test_a_manifest_that_names_no_kind_is_of_linear_heads(backbone, heads, tmp_path):
+    save_heads(tmp_path / "heads", heads)
+    manifest = tmp_path / "heads" / "heads.json"
+    found = json.loads(manifest.read_text())
+    del found["head"]
+    manifest.write_text(json.dumps(found))
+    assert same(heads, load_heads(tmp_path / "heads", backbone))
+
+
+def test_a_kind_that_the_table_lacks_is_refused_by_name(backbone, heads, tmp_path):
+    save_heads(tmp_path / "heads", of_kind(heads, "quantile"))
+    words = "head.kind: found 'quantile', expected one of linear"
+    with pytest.raises(InputError, match=words):
+        load_heads(tmp_path / "heads", backbone)
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        ({"kind": "ensemble", "settings": {"num_members": 1}}, "found 1, expected 2"),
+        ({"kind": "ensemble", "settings": {"size": 4}}, "'size'"),
+        ({"kind": "ensemble"}, "'settings' is missing"),
+        ({"kind": "ensemble", "settings": "all"}, "not a manifest of heads"),
+        (
+            {"kind": "ensemble", "settings": {"num_members": 3}},
+            r"'weight': \(16, 12\).*ensemble heads for helpful, harmless, honest have "
+            r".*'weight': \(16, 9\)",
+        ),
+        ({"kind": "mlp", "settings": {}}, "mlp heads for helpful.*'hidden.weight'"),
+    ],
+)
+def test_a_kind_that_the_parameters_are_not_of_is_refused(
+    backbone, heads, tmp_path, head, words
+):
+    save_heads(tmp_path / "heads", of_kind(heads, "ensemble"))
+    rewrite(tmp_path / "heads", head=head)
+    with pytest.raises(InputError, match=words):
+        load_heads(tmp_path / "heads", backbone, kinds=KINDS)
+
+
+def test_a_set_of_objectives_of_another_size_is_refused(backbone, heads, tmp_path):
+    save_heads(tmp_path / "heads", heads)
+    rewrite(tmp_path / "heads", objectives=["helpful", "harmless"])
+    with pytest.raises(InputError, match="linear heads for helpful, harmless have"):
         load_heads(tmp_path / "heads", backbone)

@@ -27,7 +27,8 @@ from morl.models import (
     train_chat_tokenizer,
 )
 from morl.models.checkpoint import tensor_shapes, tensors_of
-from morl.models.head_files import HeadSet
+from morl.models.head_files import HeadKind, HeadSet
+from morl.models.heads import gaussian
 from morl.models.hugging_face import config_from_json
 
 HERE = Path(__file__).parent / "checkpoints"
@@ -271,6 +272,13 @@ def test_fitted_heads_and_their_backbone_are_a_reward_model():
 def test_heads_of_another_backbone_make_no_reward_model():
     with pytest.raises(InputError, match="heads were fitted on a model with SHA-256 e"):
         reward_model_of(*fitted("e" * 64), pad_id=0)
+
+
+def test_heads_that_are_not_linear_make_no_reward_model():
+    backbone, heads = fitted()
+    other = replace(heads, kind=HeadKind("gaussian", {}, gaussian()))
+    with pytest.raises(InputError, match="found heads of kind 'gaussian', expected 'l"):
+        reward_model_of(backbone, other, pad_id=0)
 
 
 def test_the_end_of_a_response_is_no_padding():
