@@ -54,3 +54,11 @@ def test_the_command_of_the_real_run_names_the_first_file_that_is_missing(comman
     first = "morl front: none/hh-rlhf/helpful-base-test.jsonl.gz: no such file"
     assert ran.err.strip().startswith(first)
     assert "--data DIR" in ran.err
+
+
+def test_the_command_of_the_reward_model_names_the_first_file_that_is_missing(command):
+    config = EXAMPLES / "reward_model.yaml"
+    ran = command("fit", config, "--data", "none", "--dry-run")
+    assert ran.code == 2
+    first = "morl fit: none/hh-rlhf/helpful-base-test.jsonl.gz: no such file"
+    assert ran.err.strip().startswith(first)

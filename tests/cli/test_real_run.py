@@ -130,3 +130,23 @@ def test_what_people_look_at_is_there(out):
     assert "<html" in (out / "report.html").read_text()
     figures = {path.name for path in (out / "figures").iterdir()}
     assert {"front.png", "front.svg", "reward_kl.png"} <= figures
+
+
+REWARD_MODEL = EXAMPLE.with_name("reward_model.yaml")
+
+
+def test_a_reward_model_is_trained_on_the_real_data(data, tmp_path):
+    model = morl("fetch", "smollm2").strip()
+    places = ["--data", data, "--out", tmp_path / "out", "--cache", tmp_path / "cache"]
+    small = ["--text.max-records", 8, "--text.max-tokens", 80]
+    small += ["--text.response-tokens", 24, "--loop.num-steps", 40]
+    said = morl("fit", REWARD_MODEL, "--model", model, *places, *small)
+    assert "[5/5] saving" in said
+    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line) for line in lines]
+    losses = [
+        [s[f"loss/{name}"] for s in steps if f"loss/{name}" in s] for name in OBJECTIVES
+    ]
+    # A head on 576 features learns a handful of pairs by heart.
+    assert all(of_one[-1] < 0.69 for of_one in losses)
+    assert (tmp_path / "out" / "heads" / "heads.json").exists()
