@@ -352,7 +352,7 @@ def save_trained(
     said.append(f"{config.out / 'heads'}")
     write_json(
         config.out / RESULT,
-        {"ended": trained.ended.reason, "evaluation": trained.ended.metrics},
+        {"ended": trained.ended.reason, "evaluation": dict(trained.metrics)},
     )
     return ", ".join(said)
 
@@ -361,7 +361,7 @@ def _print_result(trained: Trained, config: RewardConfig) -> None:
     table = Table(title="On held-out prompts")
     for column in ("objective", "loss", "accuracy"):
         table.add_column(column, justify="left" if column == "objective" else "right")
-    found: Mapping[str, float] = trained.ended.metrics
+    found: Mapping[str, float] = trained.metrics
     shown = lambda key: f"{found[key]:.3f}" if key in found else "-"
     for name in config.objectives:
         table.add_row(

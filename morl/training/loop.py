@@ -15,7 +15,7 @@ import numpy as np
 from morl.errors import InputError
 from morl.storage import write_arrays
 from morl.training.bounds import check_numbers
-from morl.training.checkpoints import Checkpoints
+from morl.training.checkpoints import Checkpoints, Saved
 from morl.training.features import Progress
 from morl.training.hardware import peak_memory
 from morl.training.mesh import path_name
@@ -169,8 +169,22 @@ def run_loop(
       InputError: Too many updates in a row were not finite; the last batch is saved.
     """
     loop = _Loop(job, settings, state)
-    every = job.checkpoints.settings.every
-    reason = DONE
+    try:
+        reason = _run(loop, batches, settings, progress)
+        loop.finish()
+    finally:
+        loop.compilations.close()
+    return Ended(loop.state, reason, loop.evaluated)
+
+
+def _run(
+    loop: "_Loop",
+    batches: Iterator[Fed],
+    settings: LoopSettings,
+    progress: Progress | None,
+) -> str:
+    """The steps of a run; returns why it ended."""
+    every = loop.job.checkpoints.settings.every
     with Stop() as stop:
         while loop.step < settings.num_steps:
             loop.advance(next(batches))
@@ -183,14 +197,16 @@ def run_loop(
             if last or (every and not loop.step % every):
                 loop.save()
             if stop.asked:
-                reason = STOPPED
-                break
+                return STOPPED
             if settings.patience and loop.stale >= settings.patience:
-                reason = EARLY
                 loop.save()
-                break
-    loop.finish()
-    return Ended(loop.state, reason, loop.evaluated)
+                return EARLY
+    return DONE
+
+
+def evaluated(saved: Saved) -> dict[str, float]:
+    """The evaluation that a checkpoint was saved with; empty where there was none."""
+    return {n: v for n, v in saved.metrics.items() if n not in (LOWEST, STALE)}
 
 
 class _Pending(NamedTuple):
@@ -210,6 +226,7 @@ class _Loop:
         self.pending: deque[_Pending] = deque()
         self.clock, self.compilations = Clock(), Compilations()
         self.evaluated: dict[str, float] = {}
+        self.evaluated_at = -1
         self.lowest, self.stale = np.inf, 0
         self._recall()
 
@@ -217,9 +234,10 @@ class _Loop:
         """What was known of this step when it was saved, if it was."""
         for saved in self.job.checkpoints.good():
             if saved.step == self.step:
-                self.evaluated = dict(saved.metrics)
-                self.lowest = self.evaluated.pop(LOWEST, np.inf)
-                self.stale = int(self.evaluated.pop(STALE, 0))
+                self.evaluated = evaluated(saved)
+                self.lowest = saved.metrics.get(LOWEST, np.inf)
+                self.stale = int(saved.metrics.get(STALE, 0))
+                self.evaluated_at = self.step
 
     def advance(self, fed: Fed) -> None:
         """One step more; waits for the one before the last."""
@@ -268,6 +286,14 @@ class _Loop:
         """Numbers on held-out feedback, and whether they are better."""
         self._drain()
         self.evaluated = dict(self.job.evaluate(self.state))
+        self.evaluated_at = self.step
+        wanted = self.job.checkpoints.settings.best_by
+        if wanted and wanted not in self.evaluated:
+            raise InputError(
+                f"found {wanted!r}, evaluations give "
+                f"{', '.join(sorted(self.evaluated)) or 'nothing'}",
+                where="checkpoint.best_by",
+            )
         log_all(self.job.trackers, self.step, self.evaluated)
         loss = self.evaluated.get("evaluation/loss", np.nan)
         if loss < self.lowest:
@@ -279,7 +305,9 @@ class _Loop:
     def save(self) -> None:
         """Begins to save the state."""
         self._drain()
-        known = self.evaluated | {STALE: float(self.stale)}
+        # A state is judged by its own evaluation, and by no earlier one.
+        own = self.evaluated if self.evaluated_at == self.step else {}
+        known = own | {STALE: float(self.stale)}
         if np.isfinite(self.lowest):
             known[LOWEST] = float(self.lowest)
         self.job.checkpoints.save(
@@ -290,14 +318,12 @@ class _Loop:
         """Waits for what is under way."""
         self._drain()
         self.job.checkpoints.wait()
-        self.compilations.close()
 
     def _give_up(self, step: int, fed: Fed) -> None:
         place = self.job.out / OFFENDING
         leaves, _ = jax.tree_util.tree_flatten_with_path(jax.device_get(fed.batch))
         write_arrays(place, {path_name(path): leaf for path, leaf in leaves})
         self.job.checkpoints.wait()
-        self.compilations.close()
         raise InputError(
             f"the loss or its gradient was not finite in {self.in_a_row} steps in a "
             f"row, up to step {step}; the parameters are those before them. The last "

@@ -7,24 +7,21 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
+from morl.errors import InputError
 from morl.storage import content_hash
 from morl.training.checkpoints import Checkpoints, CheckpointSettings
 from morl.training.features import Progress
-from morl.training.loop import Ended, Job, LoopSettings, run_loop
+from morl.training.loop import Ended, Job, LoopSettings, evaluated, run_loop
 from morl.training.metrics import Tracker
 from morl.training.order import Drawn, Prefetched
 from morl.training.reward_design import Design, Parts, TrainingSettings, start
 from morl.training.reward_rows import RowMaker, data_order, make_fed
-from morl.training.state import Outcome, Params, Program, TrainState
-from morl.training.step import Update
+from morl.training.state import Outcome, Params, TrainState
 from morl.training.strategies import Route
 from morl.types import Names
 
 CHECKPOINTS = "checkpoints"
-
-MakeRoute = Callable[[Program, Update, Mesh], Route]
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,12 @@ class Trained(NamedTuple):
       params: The best parameters by the metric of the checkpoints, or the last; the
         moving average where one was kept.
       ended: How it ended.
+      metrics: What is known of these parameters on held-out feedback.
     """
 
     params: Params
     ended: Ended
+    metrics: Mapping[str, float]
 
 
 def train_reward_model(
@@ -128,12 +127,14 @@ def train_reward_model(
         batches.close()
         for tracker in opened:
             tracker.close()
-    best = checkpoints.best()
-    kept = ended.state
-    if best is not None and plan.checkpoint.best_by:
-        kept = checkpoints.restore(_wanted(first, ended.state), best.step)
-    assert kept is not None
-    return Trained(kept.params if kept.average is None else kept.average, ended)
+    kept, metrics = ended.state, ended.metrics
+    best = checkpoints.best() if plan.checkpoint.best_by else None
+    if best is not None and best.step != int(jax.device_get(kept.progress.step)):
+        restored = checkpoints.restore(_wanted(first, kept), best.step)
+        assert restored is not None  # a step that is asked for is there, or an error
+        kept, metrics = restored, evaluated(best)
+    params = kept.params if kept.average is None else kept.average
+    return Trained(params, ended, metrics)
 
 
 def check_same_run(checkpoints: Checkpoints, about: Mapping[str, Any]) -> None:
@@ -142,8 +143,6 @@ def check_same_run(checkpoints: Checkpoints, about: Mapping[str, Any]) -> None:
     Raises:
       InputError: Names what differs.
     """
-    from morl.errors import InputError
-
     for saved in checkpoints.good():
         differs = sorted(
             key

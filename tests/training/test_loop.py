@@ -222,6 +222,28 @@ def test_the_best_by_a_metric_is_kept(tmp_path, job):
     assert found.checkpoints.best().step == 4
 
 
+def test_a_checkpoint_is_not_judged_by_an_evaluation_of_an_earlier_state(tmp_path, job):
+    values = iter([0.5, 0.9])
+    settings = LoopSettings(num_steps=8, evaluate_every=4)
+    found = job(
+        tmp_path,
+        evaluate=lambda _: {"accuracy": next(values)},
+        every=2,
+        keep=4,
+        best_by="accuracy",
+    )
+    run_loop(found, first_state(), batches(), settings)
+    known = {s.step: s.metrics.get("accuracy") for s in found.checkpoints.good()}
+    assert known == {2: None, 4: 0.5, 6: None, 8: 0.9}
+
+
+def test_a_metric_that_no_evaluation_gives_is_refused_at_the_first(tmp_path, job):
+    settings = LoopSettings(num_steps=8, evaluate_every=4)
+    found = job(tmp_path, evaluate=lambda _: {"accuracy": 0.5}, best_by="acuracy")
+    with pytest.raises(InputError, match="'acuracy', evaluations give accuracy"):
+        run_loop(found, first_state(), batches(), settings)
+
+
 def test_lines_behind_the_step_that_a_run_goes_on_from_are_cut(tmp_path):
     path = tmp_path / "metrics.jsonl"
     first = JsonLines(path, 0)
