@@ -1,7 +1,6 @@
 """``morl plan``: what a step of ``morl fit`` would ask of devices that are not here."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from morl.cli.console import OUT, Stages
 from morl.cli.plan_table import print_plan
 from morl.cli.reward_model import RewardConfig, chosen_design
 from morl.errors import InputError
+from morl.fronts.pipeline import Run
 from morl.models.config import TransformerConfig
 from morl.models.hugging_face import read_folder_config
 from morl.storage import write_json
@@ -111,22 +111,13 @@ def plan(argv: Sequence[str]) -> None:
         return
     asked = _asked(config, shape)
     topology = _topology(config.plan.topology)
-    stages = Stages(1)
-    progress = stages.begin(f"step for {topology.name}", "programs")
-    progress(0, 3 if config.plan.largest_batch else 1)
-    began = time.perf_counter()
-    try:
-        found = plan_step(
-            asked,
-            config.run.mesh,
-            topology,
-            search=progress if config.plan.largest_batch else None,
-        )
-    except BaseException:
-        stages.abandon()
-        raise
-    did = "compiled" if found.compiled else "not compiled"
-    stages.end("step", time.perf_counter() - began, f"{topology.count} devices, {did}")
+    run = Run(config.run.out, config.run.out, Stages(1), [])
+    with run.stage(f"step for {topology.name}", "programs") as stage:
+        search = stage.progress if config.plan.largest_batch else None
+        stage.progress(0, 3 if config.plan.largest_batch else 1)
+        found = plan_step(asked, config.run.mesh, topology, search=search)
+        did = "compiled" if found.compiled else "not compiled"
+        stage.remark = f"{topology.count} devices, {did}"
     write_json(target, found.to_json())
     print_plan(found)
     OUT.print(f"plan     {target}")

@@ -1,6 +1,5 @@
 """``morl fit`` with a ``training`` section: a reward model trained by gradients."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PRNGKeyArray
 from rich.table import Table
 
 from morl.cli.arguments import as_yaml, parse_with_config
@@ -18,7 +18,7 @@ from morl.cli.reward_model import ROUTES, RewardConfig, chosen_design
 from morl.cli.sources import find_model, read_sources
 from morl.errors import InputError
 from morl.feedback import Record, prompt_key, split_by_prompt
-from morl.models.chat import EncodedRecord
+from morl.fronts.pipeline import Run
 from morl.models.fetch import default_cache
 from morl.models.head_files import HeadSet, save_heads
 from morl.models.heads import Reading
@@ -40,7 +40,7 @@ from morl.training.reward_design import (
     reward_parts,
     tokens_needed,
 )
-from morl.training.reward_program import BACKBONE, HEADS, Split, joined
+from morl.training.reward_program import BACKBONE, HEADS, joined
 from morl.training.reward_rows import FeatureTable, RowMaker
 from morl.training.reward_run import RunPlan, Trained, train_reward_model
 from morl.types import Names
@@ -75,52 +75,31 @@ def fit_reward_model(argv: Sequence[str]) -> None:
     if config.dry_run:
         _dry_run(config)
         return
-    stages = Stages(STAGES)
-    with _Stage(stages, "model", "bytes") as stage:
+    cache = config.cache or default_cache()
+    run = Run(config.out, cache, Stages(STAGES), [])
+    with run.stage("model", "bytes") as stage:
         records = _read(config)
-        cache = config.cache or default_cache()
         model = load_language_model(find_model(config.model, cache))
         stage.remark = f"{model.name}, {len(records)} records of feedback"
-    with _Stage(stages, "rows", "records") as stage:
+    with run.stage("rows", "records") as stage:
         feedback = make_examples(model, records, config, progress=stage.progress)
         stage.remark = (
             f"{len(feedback.training)} rows to learn from, "
             f"{len(feedback.validation)} to test"
         )
-    with _Stage(stages, "features", "tokens") as stage:
+    with run.stage("features", "tokens") as stage:
         training, validation = _makers(model, feedback, config, cache, stage.progress)
         stage.remark = (
             "none: the backbone is in the step"
             if tokens_needed(config.training)
             else f"of {config.model}, kept in {cache}"
         )
-    with _Stage(stages, "training", "steps") as stage:
-        trained, split = _trained(
-            model, training, validation, config, progress=stage.progress
-        )
+    with run.stage("training", "steps") as stage:
+        trained = _trained(model, training, validation, config, progress=stage.progress)
         stage.remark = f"{trained.ended.reason}, {config.loop.num_steps} steps asked"
-    with _Stage(stages, "saving", "files") as stage:
-        stage.remark = save_trained(model, trained, split, config)
+    with run.stage("saving", "files") as stage:
+        stage.remark = save_trained(model, trained, config)
     _print_result(trained, config)
-
-
-class _Stage:
-    """One stage, with the remark that it leaves."""
-
-    def __init__(self, stages: Stages, name: str, unit: str) -> None:
-        self.stages, self.name = stages, name
-        self.progress: Progress = stages.begin(name, unit)
-        self.remark = ""
-
-    def __enter__(self) -> "_Stage":
-        self.since = time.perf_counter()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self.stages.abandon()
-            return
-        self.stages.end(self.name, time.perf_counter() - self.since, self.remark)
 
 
 def _read(config: RewardConfig) -> list[Record]:
@@ -207,13 +186,7 @@ def _makers(
     if not tokens_needed(config.training):
         table = feature_table(model, everything, room.responses, cache, progress)
     count = len(feedback.training)
-    part = lambda at: (
-        None
-        if table is None
-        else FeatureTable(
-            table.responses[at], None if table.prompts is None else table.prompts[at]
-        )
-    )
+    part = lambda at: None if table is None else FeatureTable(table.responses[at], None)
     k = len(config.objectives)
     training = RowMaker(feedback.training, room, k, part(slice(count)))
     if not feedback.validation:
@@ -228,26 +201,23 @@ def feature_table(
     cache: Path,
     progress: Progress,
 ) -> FeatureTable:
-    """States of the last token of every response and of every prompt, computed once."""
+    """States of the last token of every response, computed once."""
     depth = model.model.config.num_layers
-    # The last token of a prompt, read as a response to what is before it.
-    prompts = [
-        EncodedRecord(
-            e.record.prompt[:-1], (e.record.prompt[-1:],), (np.ones(1, bool),)
-        )
-        for e in examples
-    ]
-    read = lambda records: extract_features(
-        model, records, layers=(depth,), cache=cache / "features", progress=progress
+    found = extract_features(
+        model,
+        [example.record for example in examples],
+        layers=(depth,),
+        cache=cache / "features",
+        progress=progress,
     )
-    found = read([e.record for e in examples])
     last = found.read(Reading(depth, "last"))
     table = np.zeros((len(examples), num_responses, last.shape[1]), np.float32)
     for number, (first, end) in enumerate(
         zip(found.starts, found.starts[1:], strict=False)
     ):
         table[number, : end - first] = last[first:end]
-    return FeatureTable(table, read(prompts).read(Reading(depth, "last")))
+    # No kind of head that a configuration can name reads the prompt.
+    return FeatureTable(table, None)
 
 
 def _trained(
@@ -257,15 +227,13 @@ def _trained(
     config: RewardConfig,
     *,
     progress: Progress,
-) -> tuple[Trained, Split | None]:
+) -> Trained:
     design, settings = chosen_design(config), config.training
-    key = jax.random.key(settings.seed)
     split = None
     if tokens_needed(settings):
-        adapters = jax.random.fold_in(key, ADAPTER_KEY)
-        split = prepared_backbone(model.model, settings, adapters)
+        split = prepared_backbone(model.model, settings, _key(config, ADAPTER_KEY))
     head = design.head.init(
-        jax.random.fold_in(key, HEAD_KEY),
+        _key(config, HEAD_KEY),
         model.model.config.width,
         len(design.names),
     )
@@ -284,7 +252,7 @@ def _trained(
     plan = RunPlan(
         config.out, config.text.boundaries, config.loop, config.checkpoint, about
     )
-    trained = train_reward_model(
+    return train_reward_model(
         parts,
         design,
         settings,
@@ -295,7 +263,10 @@ def _trained(
         trackers=trackers,
         progress=progress,
     )
-    return trained, split
+
+
+def _key(config: RewardConfig, use: int) -> PRNGKeyArray:
+    return jax.random.fold_in(jax.random.key(config.training.seed), use)
 
 
 def about_run(
@@ -322,9 +293,7 @@ def about_run(
     }
 
 
-def save_trained(
-    model: LanguageModel, trained: Trained, split: Split | None, config: RewardConfig
-) -> str:
+def save_trained(model: LanguageModel, trained: Trained, config: RewardConfig) -> str:
     """Writes what was trained, and says what and where.
 
     Heads that every command reads go to ``heads``; a model that was trained too goes to
@@ -332,7 +301,11 @@ def save_trained(
     """
     head = jax.device_get(trained.params[HEADS])
     said = []
-    if split is not None and config.training.mode in ("lora", "full"):
+    if config.training.mode in ("lora", "full"):
+        # Onto the weights as they were loaded, whatever type was computed in: a change
+        # smaller than the last bit of bfloat16 would be lost.
+        exact = replace(config.training, dtype="float32")
+        split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
         whole = joined(split._replace(trained=trained.params[BACKBONE]))
         place = config.out / "model"
         merged = jax.device_get(merge_adapters(whole))

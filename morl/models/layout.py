@@ -119,7 +119,7 @@ def _product(layer: Block, name: str) -> Linear:
 
 
 def _adapters(layer: Block) -> list[Adapter]:
-    products = (layer.qkv, layer.out, layer.gate_up, layer.down)
+    products = [_product(layer, name) for name in TARGETS]
     return [one.adapter for one in products if one.adapter is not None]
 
 
@@ -150,7 +150,7 @@ def merge_adapters(model: Transformer) -> Transformer:
     """A plain model that computes what an adapted one does, without dropout."""
     made = _copy(unstack_layers(model))
     for layer in made.layers:
-        for product in (layer.qkv, layer.out, layer.gate_up, layer.down):
+        for product in (_product(layer, name) for name in TARGETS):
             if product.adapter is not None:
                 whole = product.weight[...].astype(jnp.float32) + product.adapter.change
                 product.weight = nnx.Param(whole.astype(product.weight.dtype))

@@ -4,7 +4,7 @@ So a position in the data is a number of steps, and a run that goes on at a step
 the batches that it would have formed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Full, Queue
 from threading import Event, Thread
@@ -143,8 +143,3 @@ class Prefetched(Generic[T]):
         """Stops making batches; what waits is dropped."""
         self._stop.set()
         self._thread.join()
-
-
-def chosen(items: Sequence[T], rows: Int[np.ndarray, " rows"], filler: T) -> list[T]:
-    """The items that rows number, with a filler where a row only pads."""
-    return [filler if row == PADDING else items[row] for row in rows]

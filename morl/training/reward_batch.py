@@ -225,20 +225,6 @@ def token_batch(
     return labelled(rows, examples, numbers, room=room, num_objectives=num_objectives)
 
 
-def feature_batch(
-    examples: Sequence[Example],
-    numbers: Int[np.ndarray, " b"],
-    features: FeatureRows,
-    *,
-    room: Widths,
-    num_objectives: int,
-) -> RewardBatch:
-    """Rows of features with their labels, as in :func:`token_batch`."""
-    return labelled(
-        features, examples, numbers, room=room, num_objectives=num_objectives
-    )
-
-
 def labelled(
     rows: TokenRows | FeatureRows,
     examples: Sequence[Example],

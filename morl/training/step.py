@@ -11,7 +11,13 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from morl.numerics import WeightedSum, gramian
 from morl.training.state import Batch, Outcome, Params, Program, Progress, TrainState
-from morl.weighting import Signals, Weighting, rows_with_aux
+from morl.weighting import (
+    Signals,
+    Weighting,
+    combine,
+    gradient_cosines,
+    rows_with_aux,
+)
 
 
 class Reduction(NamedTuple):
@@ -123,15 +129,18 @@ def _counts(outcome: Partial, params: Params, batch: Batch) -> Float[Array, " k"
     return jnp.sum(parts, axis=0)
 
 
-def _over_parts(fn: Callable[[Batch], PyTree], batch: Batch) -> PyTree:
+def _over_parts(
+    fn: Callable[[Batch], PyTree], batch: Batch, reduction: Reduction
+) -> PyTree:
     """Sums ``fn`` over micro-batches, in float32 and one at a time."""
     count = jax.tree.leaves(batch)[0].shape[0]
-    first = fn(jax.tree.map(lambda x: x[0], batch))
+    first = jax.tree.map(lambda x: x[0], batch)
     if count == 1:
-        return first
-    rest = jax.tree.map(lambda x: x[1:], batch)
+        return fn(first)
+    shapes = jax.eval_shape(fn, first)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     add = lambda total, part: (jax.tree.map(jnp.add, total, fn(part)), None)
-    return jax.lax.scan(add, first, rest)[0]
+    return jax.lax.scan(add, reduction.spread(zeros), batch)[0]
 
 
 def _means(outcome: Outcome, counts: Float[Array, " k"]) -> Float[Array, " k"]:
@@ -159,7 +168,7 @@ def _given(
 
     params = reduction.spread(state.params)
     backward = jax.grad(total, has_aux=True)
-    found = reduction.total(_over_parts(partial(backward, params), batch))
+    found = reduction.total(_over_parts(partial(backward, params), batch, reduction))
     gradient, (losses, others) = found
     none = jnp.zeros(())
     return _Found(gradient, losses, others, weights, none, None, state.weighting)
@@ -182,16 +191,14 @@ def _chosen(
 
     params = reduction.spread(state.params)
     each = lambda part: rows_with_aux(partial(means, part=part), params)
-    losses, rows, others = reduction.total(_over_parts(each, batch))
+    losses, rows, others = reduction.total(_over_parts(each, batch, reduction))
     products = gramian(rows)
     present = counts > 0
     signals = Signals(products, losses, present)
     solution, weighting = update.weighting.update(signals, state.weighting)
     weights = jnp.where(present, solution.weights, 0)
-    gradient = jax.tree.map(lambda row: jnp.tensordot(weights, row, 1), rows)
-    norms = jnp.sqrt(jnp.diagonal(products))
-    scale = jnp.where(norms > 0, norms, 1)
-    cosines = products / (scale[:, None] * scale[None])
+    gradient = combine(weights, rows, present=present)
+    cosines = gradient_cosines(products, present)
     return _Found(
         gradient, losses, others, weights, solution.residual, cosines, weighting
     )

@@ -23,8 +23,6 @@ from morl.training.mesh import (
 from morl.training.state import Batch, Outcome, Params, Program, TrainState
 from morl.training.step import Metrics, Reduction, Update, make_step
 
-STRATEGIES = ("jit", "shard_map", "pmap")
-
 
 class Route(NamedTuple):
     """A compiled step and where it wants its arguments.
