@@ -115,6 +115,20 @@ def test_a_trained_model_is_saved_with_heads_that_read_it(folder, command, mode)
     assert rewards[0][1] < rewards[1][1]
 
 
+@pytest.mark.slow
+def test_adapters_trained_in_bfloat16_are_merged_onto_exact_weights(folder, command):
+    training = {"mode": "lora", "batch_size": 8, "dtype": "bfloat16"}
+    ran = command(*folder(training=training))
+    assert ran.code == 0, ran.err
+    trained, base = load_language_model("out/model"), load_language_model("model")
+    same = lambda read: np.array_equal(read(trained.model), read(base.model))
+    assert same(lambda model: model.embedding[...])
+    first, second = (m.model.layers[0].down.weight[...] for m in (trained, base))
+    assert not np.array_equal(first, second)
+    # bfloat16 would have rounded the weights to 8 bits.
+    assert not np.array_equal(first, first.astype(jnp.bfloat16).astype(jnp.float32))
+
+
 def test_an_objective_without_labels_is_refused_before_anything_is_trained(
     folder, command
 ):

@@ -1,4 +1,5 @@
 import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +9,21 @@ from scipy.stats import poisson
 
 from morl.models.heads import ensemble, gated, gaussian, linear, mlp, quantile
 from morl.training.mesh import MeshSettings
+from morl.training.order import Drawn
 from morl.training.reward_program import bootstrap_weights
+from morl.training.reward_rows import make_fed
+from morl.training.step import _counts
 from morl.weighting import constant, upgrad
-from tests.training.runs import CONFIG, EXAMPLES, design, furthest, trained
+from tests.training.runs import (
+    CONFIG,
+    EXAMPLES,
+    design,
+    furthest,
+    make_parts,
+    rows,
+    settings,
+    trained,
+)
 
 CLOSE = 1e-5
 
@@ -32,8 +45,9 @@ ROUTES = [
 @pytest.mark.parametrize("strategy", ["jit", "shard_map", "pmap"])
 def test_every_route_over_eight_devices_trains_the_heads_of_one(strategy):
     made = design(head=ensemble(4), weighting=constant(jnp.ones(3)))
-    state, metrics = trained(strategy, devices=8, made=made, mode="frozen")
-    one, expected = trained(made=made, mode="frozen")
+    parts = {"mode": "frozen", "accumulate": 2, "made": made}
+    state, metrics = trained(strategy, devices=8, **parts)
+    one, expected = trained(**parts)
     assert furthest(state.params, one.params) < CLOSE
     np.testing.assert_allclose(metrics.cosines, expected.cosines, atol=1e-4)
 
@@ -152,3 +166,22 @@ def test_bootstrap_weights_are_poisson_numbers_of_mean_one_and_stay_with_their_r
     np.testing.assert_array_equal(
         bootstrap_weights(jnp.array([7, 3]), 4), weights[np.array([7, 3])]
     )
+
+
+def test_what_losses_are_divided_by_costs_no_forward_pass():
+    parts = make_parts(design(), settings(accumulate=2))
+    place = lambda x: x
+    drawn = Drawn(np.arange(16), 32)
+    batch = make_fed(rows(), drawn, accumulate=2, share=slice(8), place=place).batch
+    key = jax.random.key(0)
+    outcome = lambda params, part: parts.program.outcome(
+        params, parts.frozen, part, key
+    )
+
+    def flops(fn, rows):
+        compiled = jax.jit(fn).lower(parts.params, rows).compile()
+        return compiled.cost_analysis()["flops"]
+
+    first = jax.tree.map(lambda x: x[0], batch)
+    forward = flops(lambda params, part: outcome(params, part).losses.total, first)
+    assert flops(partial(_counts, outcome), batch) < 1e-3 * forward
