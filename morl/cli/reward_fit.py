@@ -36,6 +36,7 @@ from morl.training.mesh import held_on, make_mesh
 from morl.training.metrics import JsonLines, Tracker, open_tracker
 from morl.training.reward_batch import Example, label_counts, make_example, widths
 from morl.training.reward_design import (
+    flops_per_token,
     prepared_backbone,
     reward_parts,
     tokens_needed,
@@ -250,7 +251,12 @@ def _trained(
     config.out.mkdir(parents=True, exist_ok=True)
     write_text(config.out / "config.yaml", as_yaml(config))
     plan = RunPlan(
-        config.out, config.text.boundaries, config.loop, config.checkpoint, about
+        config.out,
+        config.text.boundaries,
+        config.loop,
+        config.checkpoint,
+        about,
+        flops_per_token(model.model.config, settings),
     )
     return train_reward_model(
         parts,

@@ -86,7 +86,8 @@ class TextSettings:
     Args:
       max_tokens: Most tokens of a prompt with one response; old turns are dropped.
       response_tokens: Most tokens of a response; the rest is cut.
-      max_records: Most records an objective; 0 takes all.
+      max_records: Most records an objective, in the part that is learned from and in
+        the part that tests; 0 takes all.
       boundaries: Lengths that rows are padded to, increasing; a program is compiled for
         each. A row holds a prompt with all its responses.
     """

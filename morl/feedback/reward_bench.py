@@ -84,8 +84,8 @@ def read_reward_bench(
       Lambert et al., RewardBench: Evaluating Reward Models for Language Modeling
       (arXiv:2403.13787), 2024.
     """
-    names = ("reward-bench", "filtered", "filtered-00000-of-00001")
-    file, rows = file_rows(path, *(f"reward-bench/{name}" for name in names), *names)
+    names = (SOURCE, "filtered", "filtered-00000-of-00001")
+    file, rows = file_rows(path, SOURCE, *names)
     return collect(
         str(file), rows, _pair(objective), max_malformed=max_malformed, report=report
     )
@@ -139,8 +139,8 @@ def read_reward_bench_2(
       Malik et al., RewardBench 2: Advancing Reward Model Evaluation
       (arXiv:2506.01937), 2025.
     """
-    names = ("reward-bench-2", "test", "test-00000-of-00001")
-    file, rows = file_rows(path, *(f"reward-bench-2/{name}" for name in names), *names)
+    names = (SOURCE_2, "test", "test-00000-of-00001")
+    file, rows = file_rows(path, SOURCE_2, *names)
     return collect(
         str(file), rows, _best_of(objective), max_malformed=max_malformed, report=report
     )

@@ -45,8 +45,7 @@ def read_rm_bench(
       Liu et al., RM-Bench: Benchmarking Reward Models of Language Models with Subtlety
       and Style (arXiv:2410.16184), 2024.
     """
-    names = ("total_dataset", "rm-bench")
-    file, rows = file_rows(path, *(f"rm-bench/{name}" for name in names), *names)
+    file, rows = file_rows(path, SOURCE, "total_dataset", SOURCE)
     return collect(
         str(file), rows, _styled(objective), max_malformed=max_malformed, report=report
     )

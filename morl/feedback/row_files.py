@@ -11,11 +11,12 @@ from morl.feedback.rows import Row, find_file, json_array_rows, json_line_rows, 
 PARQUET = b"PAR1"  # what a Parquet file begins with
 
 
-def file_rows(path: str | Path, *names: str) -> tuple[Path, Iterator[Row]]:
+def file_rows(path: str | Path, folder: str, *names: str) -> tuple[Path, Iterator[Row]]:
     """The rows of a file, whichever of the three formats it has; told by its content.
 
     Args:
       path: The file, or a folder with one of ``names``, each also gzipped.
+      folder: Where they are looked for first, below that folder.
       names: File names without their ending, looked for with ``.json``, ``.jsonl`` and
         ``.parquet``.
 
@@ -27,7 +28,8 @@ def file_rows(path: str | Path, *names: str) -> tuple[Path, Iterator[Row]]:
         not installed.
     """
     ends = ("json", "jsonl", "parquet", "json.gz", "jsonl.gz")
-    file = find_file(path, *(f"{name}.{end}" for name in names for end in ends))
+    below = [f"{folder}/{name}" for name in names]
+    file = find_file(path, *(f"{n}.{end}" for n in [*below, *names] for end in ends))
     with file.open("rb") as raw:
         begin = raw.read(len(PARQUET))
     if begin == PARQUET:

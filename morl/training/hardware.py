@@ -40,6 +40,13 @@ def chip(kind: str) -> Chip | None:
     return CHIPS.get(kind)
 
 
+def peak_flops(devices: Sequence[Any]) -> float | None:
+    """Operations a second of all devices in bfloat16; None where one is not known."""
+    known = [chip(device.device_kind) for device in devices]
+    found = [one.flops for one in known if one is not None]
+    return sum(found) if len(found) == len(known) else None
+
+
 def peak_memory(devices: Sequence[Any]) -> int | None:
     """Most bytes that any device had in use; None where devices do not say."""
     stats = [device.memory_stats() for device in devices]

@@ -117,7 +117,7 @@ class Job(NamedTuple):
       trackers: Where metrics go.
       about: What the run says of itself in a checkpoint.
       out: Folder of its results.
-      flops_per_token: Of a forward and a backward pass; None where it is not known.
+      flops_per_token: Operations of a step; 0 where the model is not in it.
       peak_flops: Operations a second of all its devices; None where it is not known.
     """
 
@@ -130,7 +130,7 @@ class Job(NamedTuple):
     trackers: Sequence[Tracker]
     about: Mapping[str, Any]
     out: Path
-    flops_per_token: float | None = None
+    flops_per_token: float = 0.0
     peak_flops: float | None = None
 
 
@@ -270,7 +270,7 @@ class _Loop:
             "skipped": float(self.skipped),
             "compilations": float(self.compilations.count),
         }
-        if job.flops_per_token is not None and job.peak_flops is not None:
+        if job.flops_per_token and job.peak_flops is not None:
             rate = found["tokens_per_second"] * job.flops_per_token
             found["flops_utilisation"] = rate / job.peak_flops
         peak = peak_memory(jax.local_devices())

@@ -47,8 +47,7 @@ class TrainingSettings:
       batch_size: Prompts of a micro-batch, over all devices.
       accumulate: Micro-batches of an update.
       dtype: What the backbone computes in; masters and sums are float32 in any case.
-      layers: unrolled compiles every layer, and is fastest on a CPU; scanned compiles
-        one, whatever the depth.
+      layers: unrolled compiles every layer; scanned compiles one, whatever the depth.
       adapters: Those of lora.
       average_decay: Of a moving average of the parameters, which is what is kept in
         the end; 0 keeps none.
@@ -213,3 +212,21 @@ def start(parts: Parts, design: Design, settings: TrainingSettings) -> TrainStat
         weighting=design.weighting,
         averaged=settings.average_decay > 0,
     )
+
+
+def flops_per_token(config: TransformerConfig, settings: TrainingSettings) -> float:
+    """Operations that a step needs for a token in products with the layers' weights.
+
+    Two for every weight forward, as many again for the gradients of activations where
+    any layer learns, and for those of the weights where they do. What is computed again
+    to save memory does not count, nor do attention's own products, adapters and heads.
+
+    References:
+      Chowdhery et al., PaLM (arXiv:2204.02311), appendix B: model FLOPs utilisation.
+    """
+    query, key = (
+        count * config.head_dim for count in (config.num_heads, config.num_kv_heads)
+    )
+    layer = config.width * (2 * query + 2 * key + 3 * config.ffn_width)
+    passes = {"frozen": 0, "heads": 2, "lora": 4, "full": 6}[settings.mode]
+    return float(passes * config.num_layers * layer)

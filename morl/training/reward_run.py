@@ -12,6 +12,7 @@ from morl.errors import InputError
 from morl.storage import content_hash
 from morl.training.checkpoints import Checkpoints, CheckpointSettings
 from morl.training.features import Progress
+from morl.training.hardware import peak_flops
 from morl.training.loop import Ended, Job, LoopSettings, evaluated, run_loop
 from morl.training.metrics import Tracker
 from morl.training.order import Drawn, Prefetched
@@ -35,6 +36,7 @@ class RunPlan:
       checkpoint: When it is saved.
       about: What makes this run another than its neighbours: it goes on only from
         checkpoints that say the same.
+      flops_per_token: Of a step; 0 where the model is not in it.
     """
 
     out: Path
@@ -42,6 +44,7 @@ class RunPlan:
     loop: LoopSettings
     checkpoint: CheckpointSettings
     about: Mapping[str, Any]
+    flops_per_token: float = 0.0
 
 
 class Trained(NamedTuple):
@@ -120,6 +123,8 @@ def train_reward_model(
         opened,
         plan.about,
         plan.out,
+        plan.flops_per_token,
+        peak_flops(jax.devices()),
     )
     try:
         ended = run_loop(job, state, batches, plan.loop, progress=progress)

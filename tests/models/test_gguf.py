@@ -16,6 +16,7 @@ from morl.models import load_weights, save_weights
 from morl.models.checkpoint import tensor_shapes, tensors_of
 from morl.models.config import RotaryStretch, TransformerConfig
 from morl.models.gguf_rotary import stretch_of_divisors
+from tests.models.gguf_names import NAMES
 
 HERE = Path(__file__).parent / "checkpoints"
 RECIPE = SimpleNamespace(**runpy.run_path(str(HERE / "recipe.py")))
@@ -35,17 +36,6 @@ GEMMA = TransformerConfig(
 )
 PUBLISHED = RotaryStretch(8.0, 1.0, 4.0, 8192)  # Llama 3.1
 STRETCHED = replace(CONFIG, rope_base=5e5, rope_stretch=PUBLISHED)
-NAMES = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-}
 
 
 def gguf_name(name):

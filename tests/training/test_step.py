@@ -1,15 +1,19 @@
 import functools
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from scipy.stats import poisson
 
 from morl.models.heads import ensemble, gated, gaussian, linear, mlp, quantile
+from morl.models.transformer import Transformer
 from morl.training.mesh import MeshSettings
 from morl.training.order import Drawn
+from morl.training.reward_design import flops_per_token
 from morl.training.reward_program import bootstrap_weights
 from morl.training.reward_rows import make_fed
 from morl.training.step import _counts
@@ -185,3 +189,13 @@ def test_what_losses_are_divided_by_costs_no_forward_pass():
     first = jax.tree.map(lambda x: x[0], batch)
     forward = flops(lambda params, part: outcome(params, part).losses.total, first)
     assert flops(partial(_counts, outcome), batch) < 1e-3 * forward
+
+
+def test_operations_a_token_are_those_of_the_compiled_forward_pass():
+    config = replace(CONFIG, width=128, num_heads=4, head_dim=32, ffn_width=256)
+    model = Transformer(config, rngs=nnx.Rngs(0))
+    tokens = jnp.zeros((4, 32), int)
+    compiled = jax.jit(lambda m, t: m(t, t, t).hidden).lower(model, tokens).compile()
+    counted = compiled.cost_analysis()["flops"] / tokens.size
+    # Attention's own products and what is between products are the rest.
+    assert 1 < counted / flops_per_token(config, settings(mode="heads")) < 1.2

@@ -12,20 +12,13 @@ import pytest
 from morl.models.checkpoint import tensors_of
 from morl.models.language_model import load_language_model
 from morl.rewards import objectives
+from tests.models.gguf_names import NAMES
 
 GGUF_NAMES = {
     "model.embed_tokens": "token_embd",
     "model.norm": "output_norm",
     "model.layers": "blk",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
+    **NAMES,
 }
 
 
