@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from morl.cli.reward_model import LossChoice, RewardConfig, chosen_losses
+from morl.cli.loss_choices import LossChoice, chosen_losses
+from morl.cli.reward_model import RewardConfig
 from morl.feedback import Labels, Pair, plain_record, write_jsonl
 from morl.models.head_files import load_heads
 from morl.models.heads import head_rewards
@@ -191,7 +192,9 @@ def test_a_dry_run_writes_nothing(folder, command):
     assert not (folder.root / "out").exists()
 
 
-@pytest.mark.parametrize("pairs", ["bradley_terry", "margin", "scaled", "soft"])
+@pytest.mark.parametrize(
+    "pairs", ["bradley_terry", "margin", "scaled", "soft", "rao_kupper", "davidson"]
+)
 @pytest.mark.parametrize("scores", ["squared", "huber", "binary"])
 def test_every_named_loss_is_finite_and_counts_its_labels(pairs, scores):
     losses = chosen_losses(LossChoice(pairs, scores))
