@@ -30,13 +30,18 @@ from morl.assess import (
 )
 from morl.cli.head_kinds import HeadChoice, chosen_kind, gated_kind
 from morl.cli.loss_choices import LossChoice, chosen_losses
-from morl.cli.reward_feedback import feature_table, limit_records, make_examples
-from morl.cli.reward_heads import fitted_debias
+from morl.cli.reward_feedback import (
+    Makers,
+    feature_table,
+    limit_records,
+    make_examples,
+)
+from morl.cli.reward_heads import fitted_debias, on_one_scale
 from morl.cli.reward_model import ReadingChoice, RewardConfig, TextSettings
 from morl.cli.sources import DataSource, open_model, read_sources
 from morl.models.fetch import default_cache
 from morl.models.head_files import HeadKind, HeadSet
-from morl.models.heads import GatedHead, Reading, States, low_quantile
+from morl.models.heads import GatedHead, Reading, States, folded, low_quantile
 from morl.models.language_model import LanguageModel
 from morl.models.truncation import Truncation
 from morl.rewards.mixture import Mixture
@@ -208,16 +213,21 @@ def fitted(
     route = jit_route(parts.program, parts.update, mesh)
     state = route.place_params(start(parts, design, own))
     order = data_order(rows, (1,), own.batch_size, settings.seed).after(0)
+    learned = on_one_scale(Makers(rows, None), gate=inner is not None)
     feed = partial(
         make_fed,
-        rows,
+        learned.makers.training,
         accumulate=1,
         share=route.share(own.batch_size),
         place=route.place_batch,
     )
     for _ in range(settings.num_steps):
         state, _ = route.step(state, parts.frozen, feed(next(order)).batch)
-    return jax.device_get(state.params)[HEADS]
+    trained = state.params[HEADS]
+    assert learned.standard is not None  # rows have features
+    if inner is None:
+        return folded(trained, learned.standard)
+    return folded(GatedHead(inner.heads, trained), learned.standard)
 
 
 def head_set(settings: Settings, data: Data, kind: HeadKind, params: object) -> HeadSet:
@@ -370,7 +380,7 @@ def mixtures(settings: Settings, data: Data) -> list[list[str]]:
             learned = fitted(
                 settings, data, gate, losses, rows, inner=start_at, mixture=mixture
             )
-            whole = head_set(settings, data, gate, GatedHead(params, learned))
+            whole = head_set(settings, data, gate, learned)
             parts[name].append(
                 (unseen, scored(data, with_mixture(whole, mixture), unseen))
             )

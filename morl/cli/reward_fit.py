@@ -24,6 +24,7 @@ from morl.cli.reward_heads import (
     first_heads,
     length_correlations,
     mixed_heads,
+    on_one_scale,
     trained_heads,
 )
 from morl.cli.reward_model import ROUTES, RewardConfig, chosen_design
@@ -31,6 +32,7 @@ from morl.cli.sources import find_model
 from morl.fronts.pipeline import Run
 from morl.models.fetch import default_cache
 from morl.models.head_files import save_heads
+from morl.models.heads import Standard
 from morl.models.language_model import (
     LanguageModel,
     load_language_model,
@@ -101,10 +103,13 @@ def fit_reward_model(argv: Sequence[str]) -> None:
     with run.stage("training", "steps") as stage:
         key = _key(config, HEAD_KEY)
         heads = first_heads(config, model, inner, reading, makers.training, key)
-        trained = _trained(model, heads, makers, config, progress=stage.progress)
+        learned = on_one_scale(makers, gate=heads.mixture is not None)
+        trained = _trained(
+            model, heads, learned.makers, config, progress=stage.progress
+        )
         stage.remark = f"{trained.ended.reason}, {config.loop.num_steps} steps asked"
     with run.stage("saving", "files") as stage:
-        saved = save_trained(model, trained, heads, makers, config)
+        saved = save_trained(model, trained, heads, makers, learned.standard, config)
         stage.remark = saved.places
     _print_result(saved.result, config)
 
@@ -201,6 +206,7 @@ def save_trained(
     trained: Trained,
     heads: Heads,
     makers: Makers,
+    standard: Standard | None,
     config: RewardConfig,
 ) -> Saved:
     """Writes what was trained.
@@ -221,7 +227,7 @@ def save_trained(
         model = load_language_model(place)
         said.append(f"{place}")
     head = jax.device_get(trained.params[HEADS])
-    whole = trained_heads(config, model, heads, head, makers.training)
+    whole = trained_heads(config, model, heads, head, standard, makers.training)
     save_heads(config.out / "heads", whole)
     said.append(f"{config.out / 'heads'}")
     result: dict[str, Any] = {

@@ -12,11 +12,21 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from morl.assess.estimates import Estimate
 from morl.assess.length import rank_correlation
 from morl.cli.head_kinds import KINDS, chosen_kind, gated_kind
+from morl.cli.reward_feedback import Makers
 from morl.cli.reward_model import RewardConfig
 from morl.errors import InputError
 from morl.fronts.pipeline import HEADS
 from morl.models.head_files import MANIFEST, HeadKind, HeadSet, load_heads
-from morl.models.heads import GatedHead, Reading, States, estimates
+from morl.models.heads import (
+    GatedHead,
+    Reading,
+    Standard,
+    States,
+    estimates,
+    fit_standard,
+    folded,
+    standardised,
+)
 from morl.models.language_model import LanguageModel
 from morl.models.truncation import Truncation
 from morl.rewards.debias import Debias, fit_debias
@@ -154,6 +164,45 @@ def first_heads(
     return Heads(kind, reading, GatedHead(inner.head, params.gate), mixture, about)
 
 
+class Learned(NamedTuple):
+    """What heads learn from, on one scale.
+
+    Attributes:
+      makers: Rows with standardised features: of responses, or of the prompts that a
+        gate reads. As they are where the backbone is in the step.
+      standard: What they were standardised by; None where they were not.
+    """
+
+    makers: Makers
+    standard: Standard | None
+
+
+def on_one_scale(makers: Makers, *, gate: bool) -> Learned:
+    """Rows as heads learn from them, by the features of what is learned from.
+
+    Args:
+      makers: Rows with features as they are.
+      gate: Whether a gate learns.
+    """
+    table = makers.training.features
+    if table is None:
+        return Learned(makers, None)
+    seen = table.prompts if gate else _responses(makers.training).states.response
+    standard = fit_standard(np.asarray(seen))
+
+    def scaled(rows: RowMaker) -> RowMaker:
+        assert rows.features is not None  # one part has them where the other does
+        key = "prompts" if gate else "responses"
+        values = standardised(getattr(rows.features, key), standard)
+        return replace(rows, features=rows.features._replace(**{key: values}))
+
+    rest = makers.validation
+    return Learned(
+        Makers(scaled(makers.training), None if rest is None else scaled(rest)),
+        standard,
+    )
+
+
 def fitted_debias(heads: HeadSet, training: RowMaker, bound: float) -> Debias:
     """The correction for length of heads, on the responses that are learned from."""
     states, lengths = _responses(training)
@@ -167,6 +216,7 @@ def trained_heads(
     model: LanguageModel,
     heads: Heads,
     params: PyTree,
+    standard: Standard | None,
     training: RowMaker,
 ) -> HeadSet:
     """What is saved: trained parameters, with the transforms that belong to them.
@@ -176,10 +226,13 @@ def trained_heads(
       model: The backbone as it is now.
       heads: Those that the run began with.
       params: What was trained of them: all of it, or a gate.
-      training: What was learned from.
+      standard: What features were standardised by, to be folded into the parameters.
+      training: What was learned from, with features as they are.
     """
     if heads.mixture is not None:
         params = GatedHead(heads.params.heads, params)
+    if standard is not None:
+        params = folded(jax.tree.map(jnp.asarray, params), standard)
     found = HeadSet(
         config.objectives,
         heads.reading,

@@ -50,13 +50,19 @@ def reward_model_of(
       pad_id: The token that is to fill rows up.
 
     Raises:
-      InputError: The heads are not linear; they were fitted on another model; or
-        responses end in ``pad_id``, so that the token before would be read in its
-        place.
+      InputError: The heads are not linear, or are corrected by a transform; they were
+        fitted on another model; or responses end in ``pad_id``, so that the token
+        before would be read in its place.
     """
     if not isinstance(heads.head, LinearHead) or heads.kind.name != LINEAR.name:
         raise InputError(
             f"found heads of kind {heads.kind.name!r}, expected {LINEAR.name!r}",
+            where="heads",
+        )
+    if heads.transforms:
+        raise InputError(
+            f"found heads with {', '.join(sorted(heads.transforms))}, expected none: a "
+            "model of sequence classification applies no transform",
             where="heads",
         )
     if heads.fingerprint != language_model.fingerprint:

@@ -20,6 +20,12 @@ from morl.models.heads.risk import (
     mean_minus_variance,
     worst_case,
 )
+from morl.models.heads.standard import (
+    Standard,
+    fit_standard,
+    folded,
+    standardised,
+)
 
 __all__ = [
     "LEVELS",
@@ -32,9 +38,12 @@ __all__ = [
     "MLPHead",
     "Reading",
     "Readings",
+    "Standard",
     "States",
     "ensemble",
     "estimates",
+    "fit_standard",
+    "folded",
     "gated",
     "gaussian",
     "head_rewards",
@@ -45,5 +54,6 @@ __all__ = [
     "mlp",
     "quantile",
     "single",
+    "standardised",
     "worst_case",
 ]
