@@ -12,7 +12,8 @@ from jaxtyping import PRNGKeyArray
 from rich.table import Table
 
 from morl.cli.arguments import as_yaml, parse_with_config
-from morl.cli.console import OUT, Stages
+from morl.cli.console import OUT
+from morl.cli.distributed import begin_folder, join_run
 from morl.cli.head_kinds import chosen_kind
 from morl.cli.reward_model import ROUTES, RewardConfig, chosen_design
 from morl.cli.sources import find_model, read_sources
@@ -30,10 +31,21 @@ from morl.models.language_model import (
 from morl.models.layout import merge_adapters
 from morl.models.transformer import ANYWHERE
 from morl.models.truncation import Truncation
-from morl.storage import content_hash, write_json, write_text
+from morl.storage import content_hash, write_json
 from morl.training.features import Progress, extract_features
 from morl.training.mesh import held_on, make_mesh
 from morl.training.metrics import JsonLines, Tracker, open_tracker
+from morl.training.processes import (
+    after_first,
+    all_or_none,
+    check_same,
+    first_alone,
+    first_does,
+    in_shares,
+    is_first,
+    whole_array,
+    whole_at_first,
+)
 from morl.training.reward_batch import Example, label_counts, make_example, widths
 from morl.training.reward_design import (
     flops_per_token,
@@ -44,6 +56,7 @@ from morl.training.reward_design import (
 from morl.training.reward_program import BACKBONE, HEADS, joined
 from morl.training.reward_rows import FeatureTable, RowMaker
 from morl.training.reward_run import RunPlan, Trained, train_reward_model
+from morl.training.state import Params
 from morl.types import Names
 
 ABOUT = """
@@ -77,12 +90,15 @@ def fit_reward_model(argv: Sequence[str]) -> None:
         _dry_run(config)
         return
     cache = config.cache or default_cache()
-    run = Run(config.out, cache, Stages(STAGES), [])
+    run = Run(config.out, cache, join_run(config, STAGES), [])
     with run.stage("model", "bytes") as stage:
-        records = _read(config)
-        model = load_language_model(find_model(config.model, cache))
+        with all_or_none():
+            records = _read(config)
+        place = after_first(lambda: find_model(config.model, cache))
+        with all_or_none():
+            model = load_language_model(place)
         stage.remark = f"{model.name}, {len(records)} records of feedback"
-    with run.stage("rows", "records") as stage:
+    with run.stage("rows", "records") as stage, all_or_none():
         feedback = make_examples(model, records, config, progress=stage.progress)
         stage.remark = (
             f"{len(feedback.training)} rows to learn from, "
@@ -100,7 +116,8 @@ def fit_reward_model(argv: Sequence[str]) -> None:
         stage.remark = f"{trained.ended.reason}, {config.loop.num_steps} steps asked"
     with run.stage("saving", "files") as stage:
         stage.remark = save_trained(model, trained, config)
-    _print_result(trained, config)
+    if is_first():
+        _print_result(trained, config)
 
 
 def _read(config: RewardConfig) -> list[Record]:
@@ -204,13 +221,14 @@ def feature_table(
 ) -> FeatureTable:
     """States of the last token of every response, computed once."""
     depth = model.model.config.num_layers
-    found = extract_features(
+    extract = lambda records: extract_features(
         model,
-        [example.record for example in examples],
+        records,
         layers=(depth,),
         cache=cache / "features",
         progress=progress,
     )
+    found = in_shares(extract, [example.record for example in examples])
     last = found.read(Reading(depth, "last"))
     table = np.zeros((len(examples), num_responses, last.shape[1]), np.float32)
     for number, (first, end) in enumerate(
@@ -248,8 +266,8 @@ def _trained(
         named = [open_tracker(name, config.out, about) for name in config.trackers]
         return [JsonLines(config.out / METRICS, step), *named]
 
-    config.out.mkdir(parents=True, exist_ok=True)
-    write_text(config.out / "config.yaml", as_yaml(config))
+    check_same(about)
+    begin_folder(config)
     plan = RunPlan(
         config.out,
         config.text.boundaries,
@@ -305,35 +323,42 @@ def save_trained(model: LanguageModel, trained: Trained, config: RewardConfig) -
     Heads that every command reads go to ``heads``; a model that was trained too goes to
     ``model``, adapters merged, as a Hugging Face folder.
     """
-    head = jax.device_get(trained.params[HEADS])
+    head = jax.tree.map(whole_array, trained.params[HEADS])
+    belongs = (model.fingerprint, model.chat.template_hash)
     said = []
     if config.training.mode in ("lora", "full"):
-        # Onto the weights as they were loaded, whatever type was computed in: a change
-        # smaller than the last bit of bfloat16 would be lost.
-        exact = replace(config.training, dtype="float32")
-        split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
-        whole = joined(split._replace(trained=trained.params[BACKBONE]))
+        backbone = whole_at_first(trained.params[BACKBONE])
         place = config.out / "model"
-        merged = jax.device_get(merge_adapters(whole))
-        save_language_model(replace(model, model=merged), place)
-        model = load_language_model(place)
+        belongs = first_does(lambda: _save_model(model, backbone, config, place))
         said.append(f"{place}")
     heads = HeadSet(
         config.objectives,
         Reading(model.model.config.num_layers, "last"),
         jax.tree.map(jnp.asarray, head),
-        model.fingerprint,
-        model.chat.template_hash,
+        *belongs,
         Truncation(config.text.max_tokens, config.text.response_tokens),
         chosen_kind(config.head),
     )
     save_heads(config.out / "heads", heads)
     said.append(f"{config.out / 'heads'}")
-    write_json(
-        config.out / RESULT,
-        {"ended": trained.ended.reason, "evaluation": dict(trained.metrics)},
-    )
+    result = {"ended": trained.ended.reason, "evaluation": dict(trained.metrics)}
+    first_alone(lambda: write_json(config.out / RESULT, result))
     return ", ".join(said)
+
+
+def _save_model(
+    model: LanguageModel, backbone: Params, config: RewardConfig, place: Path
+) -> tuple[str, str]:
+    """Writes a backbone that was trained; returns what heads say of their model."""
+    # Onto the weights as they were loaded, whatever type was computed in: a change
+    # smaller than the last bit of bfloat16 would be lost.
+    exact = replace(config.training, dtype="float32")
+    split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
+    whole = joined(split._replace(trained=backbone))
+    merged = jax.device_get(merge_adapters(whole))
+    save_language_model(replace(model, model=merged), place)
+    saved = load_language_model(place)
+    return saved.fingerprint, saved.chat.template_hash
 
 
 def _print_result(trained: Trained, config: RewardConfig) -> None:
