@@ -143,11 +143,15 @@ class Checkpoints:
           OSError: It could not be saved; the checkpoints before it are as they were.
           InputError: It could not be saved by another process.
         """
+        self.settle()
+        error, self._failed = self._failed, None
+        together(error)
+
+    def settle(self) -> None:
+        """Waits likewise, for a run that has failed: a second error is not news."""
         if self._saving is not None:
             self._saving.join()
             self._saving = None
-        error, self._failed = self._failed, None
-        together(error)
 
     def good(self) -> list[Saved]:
         """Steps whose manifest is there, oldest first; their files are not yet read."""
@@ -290,7 +294,9 @@ def _room_on(place: Path) -> Iterator[None]:
     """Says of a full disk that it is one, and where: Orbax hides it in an error."""
     try:
         yield
-    except OSError:
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(place)
         raise
     except Exception as error:
         for number in FULL:

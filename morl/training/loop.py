@@ -186,6 +186,8 @@ def run_loop(
         reason = _run(loop, batches, settings, progress)
         loop.finish()
     finally:
+        # What is being saved needs an interpreter that is not about to leave.
+        job.checkpoints.settle()
         loop.compilations.close()
     return Ended(loop.state, reason, loop.evaluated)
 

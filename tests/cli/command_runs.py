@@ -29,7 +29,8 @@ from morl.training.checkpoints import MANIFEST
 
 TIMEOUT = 300
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from morl.cli.main import main; main()"]
+PROGRAM = "from morl.cli.main import main; main()"
+FIT = ("fit", "config.yaml", "--cache", "cache")
 WORDS = ["some", "words", "to", "learn", "a", "vocabulary", "from"]
 CONFIG = {
     "model": "model",
@@ -79,20 +80,22 @@ def environment(folder, devices):
     }
 
 
-def start(folder, *argv, devices, process=None, before=None):
-    """The command, under way; what it says goes to files beside the configuration."""
+def start(folder, *argv, devices, process=None, before=""):
+    """The command, under way; what it says goes to files beside the configuration.
+
+    Statements that run before it in its process are Python.
+    """
     name = process or 0
     with (
         (folder / f"said{name}").open("w") as said,
         (folder / f"shown{name}").open("w") as shown,
     ):
         return subprocess.Popen(
-            [*COMMAND, "fit", "config.yaml", "--cache", "cache", *argv],
+            [sys.executable, "-c", before + PROGRAM, *FIT, *argv],
             cwd=folder,
             env=environment(folder, devices),
             stdout=said,
             stderr=shown,
-            preexec_fn=before,
         )
 
 
@@ -105,7 +108,7 @@ def finished(folder, processes, *, codes=None):
     return shown
 
 
-def run(folder, *argv, devices, code=0, before=None):
+def run(folder, *argv, devices, code=0, before=""):
     """Runs the command as one process; returns what it complained of."""
     process = start(folder, *argv, devices=devices, before=before)
     return finished(folder, [process], codes=[code])[0]
