@@ -1,6 +1,7 @@
 """``morl fit`` with a ``training`` section: a reward model trained by gradients."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from morl.models.transformer import ANYWHERE
 from morl.models.truncation import Truncation
 from morl.storage import content_hash, write_json
 from morl.training.features import Progress, extract_features
+from morl.training.hardware import on_host
 from morl.training.mesh import held_on, make_mesh
 from morl.training.metrics import JsonLines, Tracker, open_tracker
 from morl.training.processes import (
@@ -95,7 +97,8 @@ def fit_reward_model(argv: Sequence[str]) -> None:
         with all_or_none():
             records = _read(config)
         place = after_first(lambda: find_model(config.model, cache))
-        with all_or_none():
+        in_step = tokens_needed(config.training)
+        with all_or_none(), on_host() if in_step else nullcontext():
             model = load_language_model(place)
         stage.remark = f"{model.name}, {len(records)} records of feedback"
     with run.stage("rows", "records") as stage, all_or_none():
@@ -249,13 +252,14 @@ def _trained(
 ) -> Trained:
     design, settings = chosen_design(config), config.training
     split = None
-    if tokens_needed(settings):
-        split = prepared_backbone(model.model, settings, _key(config, ADAPTER_KEY))
-    head = design.head.init(
-        _key(config, HEAD_KEY),
-        model.model.config.width,
-        len(design.names),
-    )
+    with on_host():
+        if tokens_needed(settings):
+            split = prepared_backbone(model.model, settings, _key(config, ADAPTER_KEY))
+        head = design.head.init(
+            _key(config, HEAD_KEY),
+            model.model.config.width,
+            len(design.names),
+        )
     mesh = make_mesh(config.mesh)
     held = held_on(mesh) if config.strategy == "jit" else ANYWHERE
     parts = reward_parts(split, head, design, settings, config.optimizer, held=held)
@@ -353,11 +357,12 @@ def _save_model(
     # Onto the weights as they were loaded, whatever type was computed in: a change
     # smaller than the last bit of bfloat16 would be lost.
     exact = replace(config.training, dtype="float32")
-    split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
-    whole = joined(split._replace(trained=backbone))
-    merged = jax.device_get(merge_adapters(whole))
-    save_language_model(replace(model, model=merged), place)
-    saved = load_language_model(place)
+    with on_host():
+        split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
+        whole = joined(split._replace(trained=backbone))
+        merged = jax.device_get(merge_adapters(whole))
+        save_language_model(replace(model, model=merged), place)
+        saved = load_language_model(place)
     return saved.fingerprint, saved.chat.template_hash
 
 

@@ -12,7 +12,7 @@ from morl.errors import InputError
 from morl.storage import content_hash
 from morl.training.checkpoints import Checkpoints, CheckpointSettings
 from morl.training.features import Progress
-from morl.training.hardware import peak_flops
+from morl.training.hardware import on_host, peak_flops
 from morl.training.loop import Ended, Job, LoopSettings, evaluated, run_loop
 from morl.training.metrics import Tracker
 from morl.training.order import Drawn, Prefetched
@@ -94,7 +94,9 @@ def train_reward_model(
     """
     checkpoints = Checkpoints(plan.out / CHECKPOINTS, plan.checkpoint)
     first = jax.eval_shape(lambda: start(parts, design, settings))
-    state = route.place_params(start(parts, design, settings))
+    with on_host():
+        begun = start(parts, design, settings)
+    state = route.place_params(begun)
     frozen = route.place_params(parts.frozen)
     check_same_run(checkpoints, plan.about)
     wanted = _wanted(first, state)

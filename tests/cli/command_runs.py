@@ -30,6 +30,8 @@ from morl.training.checkpoints import MANIFEST
 TIMEOUT = 300
 ROOT = Path(__file__).parents[2]
 PROGRAM = "from morl.cli.main import main; main()"
+# A file of more bytes than a file of a checkpoint has, and less than the metrics.
+LIMITED = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (6000, 6000));"
 FIT = ("fit", "config.yaml", "--cache", "cache")
 WORDS = ["some", "words", "to", "learn", "a", "vocabulary", "from"]
 CONFIG = {
@@ -121,7 +123,7 @@ def wait_for_step(out, processes, step):
         time.sleep(0.001)
 
 
-def start_two(folder, *argv, devices, own=((), ())):
+def start_two(folder, *argv, devices, own=((), ()), before=("", "")):
     """The command as two processes, each with so many devices and its own flags."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -135,6 +137,7 @@ def start_two(folder, *argv, devices, own=((), ())):
             *own[number],
             devices=devices,
             process=number,
+            before=before[number],
         )
         for number in range(2)
     ]

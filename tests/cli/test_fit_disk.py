@@ -4,6 +4,7 @@ import subprocess
 import pytest
 
 from tests.cli.command_runs import (
+    LIMITED,
     heads_gap,
     make_folder,
     run,
@@ -13,8 +14,6 @@ from tests.cli.command_runs import (
 pytestmark = pytest.mark.slow
 NUM_STEPS = 40
 LOOP = {"num_steps": NUM_STEPS, "log_every": 1, "evaluate_every": 0}
-# Bytes of a file: more than one of a checkpoint has, and less than the metrics.
-LIMITED = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (6000, 6000));"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import pytest
 
 from morl.storage import read_json
 from tests.cli.command_runs import (
+    LIMITED,
     finished,
     gap,
     heads_gap,
@@ -68,6 +69,23 @@ def test_copies_in_two_processes_train_the_heads_of_one(mode, strategy, tmp_path
     assert steps(two) == steps(one)
     evaluation = [read_json(out / "result.json")["evaluation"] for out in (one, two)]
     assert evaluation[0] == pytest.approx(evaluation[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_process_that_is_lost_leaves_no_other_waiting(dies, tmp_path):
+    folder = make_folder(tmp_path / "run")
+    long = ("--loop.num-steps", "1000000", "--checkpoint.every", "50")
+    long = (*long, "--training.mode", "heads")  # which keeps no features in files
+    before = ("", "") if dies else (LIMITED, "")
+    both = start_two(folder, *long, "--out", "out", devices=1, before=before)
+    if dies:
+        wait_for_step(folder / "out", both, 50)
+        both[1].kill()
+    codes = [process.wait(timeout=150) for process in both]
+    assert all(codes)
+    if not dies:
+        said = "morl fit: out/metrics.jsonl: File too large"
+        assert said in (folder / "shown0").read_text()
 
 
 def test_sigterm_at_one_process_saves_and_ends_all(tmp_path):
