@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import PRNGKeyArray, PyTree
 from rich.table import Table
 
 from morl.cli.arguments import as_yaml, parse_with_config
@@ -58,7 +58,6 @@ from morl.training.reward_design import (
 from morl.training.reward_program import BACKBONE, HEADS, joined
 from morl.training.reward_rows import FeatureTable, RowMaker
 from morl.training.reward_run import RunPlan, Trained, train_reward_model
-from morl.training.state import Params
 from morl.types import Names
 
 ABOUT = """
@@ -351,7 +350,10 @@ def save_trained(model: LanguageModel, trained: Trained, config: RewardConfig) -
 
 
 def _save_model(
-    model: LanguageModel, backbone: Params, config: RewardConfig, place: Path
+    model: LanguageModel,
+    backbone: PyTree[np.ndarray],
+    config: RewardConfig,
+    place: Path,
 ) -> tuple[str, str]:
     """Writes a backbone that was trained; returns what heads say of their model."""
     # Onto the weights as they were loaded, whatever type was computed in: a change
@@ -359,7 +361,7 @@ def _save_model(
     exact = replace(config.training, dtype="float32")
     with on_host():
         split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
-        whole = joined(split._replace(trained=backbone))
+        whole = joined(split._replace(trained=jax.tree.map(jnp.asarray, backbone)))
         merged = jax.device_get(merge_adapters(whole))
         save_language_model(replace(model, model=merged), place)
         saved = load_language_model(place)
