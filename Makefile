@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 PLAIN := $(VENV)/.installed-plain
 STAMP := $(VENV)/.installed
 PEERS := .venv-peers
+TPU := .venv-tpu
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help install quickstart test test-slow lint format docs peers bench clean
+.PHONY: help install quickstart test test-slow test-tpu lint format docs peers tpu bench clean
 .DEFAULT_GOAL := help
 
 help:  ## What there is
@@ -36,6 +37,9 @@ test: $(STAMP)  ## The test suite with doctests, in minutes; what is slow is in 
 test-slow: $(STAMP)  ## Slow tests: real model and data, faults, examples, notebooks
 	$(PYTEST) -m slow -n auto --maxprocesses 2 --dist loadfile
 
+test-tpu: tpu  ## Slow tests of what is compiled for TPUs; no TPU is needed
+	JAX_PLATFORMS=cpu PYTHONPATH=$(CURDIR)/$(TPU) $(PYTEST) -m slow tests/training/test_plan.py
+
 lint: $(STAMP)  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,6 +60,14 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 	python3.11 -m venv $(PEERS)
 	$(PEERS)/bin/pip install -q --upgrade pip
 	$(PEERS)/bin/pip install -q -r benchmarks/peers/requirements.txt
+	@touch $@
+
+tpu: $(TPU)/.installed  ## .venv-tpu: the TPU compiler that goes with the jax of .venv, where no other test sees it
+
+$(TPU)/.installed: $(STAMP)
+	$(BIN)/pip install -q --no-deps --upgrade --target $(TPU) "$$($(BIN)/python -c \
+		'from importlib.metadata import requires; \
+		print(next(r.split(";")[0].strip() for r in requires("jax") if r.startswith("libtpu")))')"
 	@touch $@
 
 bench: $(STAMP) peers  ## Ours and the peers side by side, float32 on two cores

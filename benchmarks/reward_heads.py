@@ -109,8 +109,8 @@ class Settings:
     folds: int = 5
     num_steps: int = 150
     batch_size: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.1
+    learning_rate: float = 3e-3
+    weight_decay: float = 10.0
     temperature: float = 1.0
     seed: int = 0
     only: tuple[str, ...] = ("preferences", "mixture", "rankings", "scores")
@@ -372,8 +372,9 @@ def mixtures(settings: Settings, data: Data) -> list[list[str]]:
         params = fitted(settings, data, kind, losses, rows)
         inner = head_set(settings, data, kind, params)
         width = data.table.responses.shape[-1]
-        first = gate.head.init(jax.random.key(1), width, len(data.names))
         for name in parts:
+            # The step gives its state up, so that each fit needs a gate of its own.
+            first = gate.head.init(jax.random.key(1), width, len(data.names))
             debias = fitted_debias(inner, rows, 0.03) if name == "corrected" else None
             mixture = Mixture(settings.temperature, 1.0, debias)
             start_at = GatedHead(params, first.gate)

@@ -15,6 +15,7 @@ from morl.models.heads import Reading
 from morl.models.language_model import LanguageModel
 from morl.storage import content_hash
 from morl.training.features import Progress, extract_features
+from morl.training.processes import in_shares
 from morl.training.reward_batch import Example, label_counts, make_example, widths
 from morl.training.reward_design import tokens_needed
 from morl.training.reward_rows import FeatureTable, RowMaker
@@ -169,13 +170,14 @@ def feature_table(
       cache: Folder of the run's cache.
       progress: Called with tokens done and in all.
     """
-    found = extract_features(
+    extract = lambda records: extract_features(
         model,
-        [example.record for example in examples],
+        records,
         layers=(reading.layer,),
         cache=cache / "features",
         progress=progress,
     )
+    found = in_shares(extract, [example.record for example in examples])
     states = found.read(reading)
     table = np.zeros((len(examples), num_responses, states.shape[1]), np.float32)
     for number, (first, end) in enumerate(

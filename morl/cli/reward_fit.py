@@ -1,16 +1,21 @@
 """``morl fit`` with a ``training`` section: a reward model trained by gradients."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import PRNGKeyArray
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray, PyTree
 from rich.table import Table
 
 from morl.assess.findings import plain_cell
 from morl.cli.arguments import as_yaml, parse_with_config
-from morl.cli.console import OUT, Stages
+from morl.cli.console import OUT
+from morl.cli.distributed import begin_folder, join_run
 from morl.cli.reward_feedback import (
     Makers,
     make_examples,
@@ -40,11 +45,22 @@ from morl.models.language_model import (
 )
 from morl.models.layout import merge_adapters
 from morl.models.transformer import ANYWHERE
-from morl.storage import content_hash, write_json, write_text
+from morl.storage import content_hash, write_json
 from morl.training.features import Progress
+from morl.training.hardware import on_host
 from morl.training.head_scores import saved_debias
 from morl.training.mesh import held_on, make_mesh
 from morl.training.metrics import JsonLines, Tracker, open_tracker
+from morl.training.processes import (
+    after_first,
+    all_or_none,
+    check_same,
+    first_alone,
+    first_does,
+    is_first,
+    whole_array,
+    whole_at_first,
+)
 from morl.training.reward_design import (
     flops_per_token,
     prepared_backbone,
@@ -79,15 +95,19 @@ def fit_reward_model(argv: Sequence[str]) -> None:
         _dry_run(config)
         return
     cache = config.cache or default_cache()
-    run = Run(config.out, cache, Stages(STAGES), [])
+    run = Run(config.out, cache, join_run(config, STAGES), [])
     with run.stage("model", "bytes") as stage:
-        records = read_feedback(config)
-        model = load_language_model(find_model(config.model, cache))
-        inner = mixed_heads(config, model)
-        config = cut_alike(config, inner)
-        reading = chosen_reading(config, model, inner)
+        with all_or_none():
+            records = read_feedback(config)
+        place = after_first(lambda: find_model(config.model, cache))
+        in_step = tokens_needed(config.training)
+        with all_or_none(), on_host() if in_step else nullcontext():
+            model = load_language_model(place)
+            inner = mixed_heads(config, model)
+            config = cut_alike(config, inner)
+            reading = chosen_reading(config, model, inner)
         stage.remark = f"{model.name}, {len(records)} records of feedback"
-    with run.stage("rows", "records") as stage:
+    with run.stage("rows", "records") as stage, all_or_none():
         feedback = make_examples(model, records, config, progress=stage.progress)
         stage.remark = (
             f"{len(feedback.training)} rows to learn from, "
@@ -111,7 +131,8 @@ def fit_reward_model(argv: Sequence[str]) -> None:
     with run.stage("saving", "files") as stage:
         saved = save_trained(model, trained, heads, makers, learned.standard, config)
         stage.remark = saved.places
-    _print_result(saved.result, config)
+    if is_first():
+        _print_result(saved.result, config)
 
 
 def _trained(
@@ -125,8 +146,9 @@ def _trained(
     design = chosen_design(config)._replace(head=heads.kind.head, mixture=heads.mixture)
     settings = config.training
     split = None
-    if tokens_needed(settings):
-        split = prepared_backbone(model.model, settings, _key(config, ADAPTER_KEY))
+    with on_host():
+        if tokens_needed(settings):
+            split = prepared_backbone(model.model, settings, _key(config, ADAPTER_KEY))
     mesh = make_mesh(config.mesh)
     held = held_on(mesh) if config.strategy == "jit" else ANYWHERE
     parts = reward_parts(
@@ -139,8 +161,8 @@ def _trained(
         named = [open_tracker(name, config.out, about) for name in config.trackers]
         return [JsonLines(config.out / METRICS, step), *named]
 
-    config.out.mkdir(parents=True, exist_ok=True)
-    write_text(config.out / "config.yaml", as_yaml(config))
+    check_same(about)
+    begin_folder(config)
     plan = RunPlan(
         config.out,
         config.text.boundaries,
@@ -214,20 +236,15 @@ def save_trained(
     Heads that every command reads go to ``heads``; a model that was trained too goes to
     ``model``, adapters merged, as a Hugging Face folder.
     """
+    head = jax.tree.map(whole_array, trained.params[HEADS])
+    belongs = (model.fingerprint, model.chat.template_hash)
     said = []
     if config.training.mode in ("lora", "full"):
-        # Onto the weights as they were loaded, whatever type was computed in: a change
-        # smaller than the last bit of bfloat16 would be lost.
-        exact = replace(config.training, dtype="float32")
-        split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
-        whole = joined(split._replace(trained=trained.params[BACKBONE]))
+        backbone = whole_at_first(trained.params[BACKBONE])
         place = config.out / "model"
-        merged = jax.device_get(merge_adapters(whole))
-        save_language_model(replace(model, model=merged), place)
-        model = load_language_model(place)
+        belongs = first_does(lambda: _save_model(model, backbone, config, place))
         said.append(f"{place}")
-    head = jax.device_get(trained.params[HEADS])
-    whole = trained_heads(config, model, heads, head, standard, makers.training)
+    whole = trained_heads(config, belongs, heads, head, standard, makers.training)
     save_heads(config.out / "heads", whole)
     said.append(f"{config.out / 'heads'}")
     result: dict[str, Any] = {
@@ -243,8 +260,27 @@ def save_trained(
         result["debias"] = dict(
             zip(config.objectives, debias.coefficients.tolist(), strict=True)
         )
-    write_json(config.out / RESULT, result)
+    first_alone(lambda: write_json(config.out / RESULT, result))
     return Saved(", ".join(said), result)
+
+
+def _save_model(
+    model: LanguageModel,
+    backbone: PyTree[np.ndarray],
+    config: RewardConfig,
+    place: Path,
+) -> tuple[str, str]:
+    """Writes a backbone that was trained; returns what heads say of their model."""
+    # Onto the weights as they were loaded, whatever type was computed in: a change
+    # smaller than the last bit of bfloat16 would be lost.
+    exact = replace(config.training, dtype="float32")
+    with on_host():
+        split = prepared_backbone(model.model, exact, _key(config, ADAPTER_KEY))
+        whole = joined(split._replace(trained=jax.tree.map(jnp.asarray, backbone)))
+        merged = jax.device_get(merge_adapters(whole))
+        save_language_model(replace(model, model=merged), place)
+        saved = load_language_model(place)
+    return saved.fingerprint, saved.chat.template_hash
 
 
 def _print_result(result: Mapping[str, Any], config: RewardConfig) -> None:

@@ -213,7 +213,7 @@ def fitted_debias(heads: HeadSet, training: RowMaker, bound: float) -> Debias:
 
 def trained_heads(
     config: RewardConfig,
-    model: LanguageModel,
+    belongs: tuple[str, str],
     heads: Heads,
     params: PyTree,
     standard: Standard | None,
@@ -223,7 +223,7 @@ def trained_heads(
 
     Args:
       config: Of the run.
-      model: The backbone as it is now.
+      belongs: SHA-256 of the backbone as it is now, and of its template.
       heads: Those that the run began with.
       params: What was trained of them: all of it, or a gate.
       standard: What features were standardised by, to be folded into the parameters.
@@ -237,8 +237,7 @@ def trained_heads(
         config.objectives,
         heads.reading,
         jax.tree.map(jnp.asarray, params),
-        model.fingerprint,
-        model.chat.template_hash,
+        *belongs,
         Truncation(config.text.max_tokens, config.text.response_tokens),
         heads.kind,
     )

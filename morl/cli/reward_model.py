@@ -27,6 +27,7 @@ from morl.training.optimizer import (
     cosine_decay,
     linear_decay,
 )
+from morl.training.processes import DistributedSettings
 from morl.training.reward_design import Design, TrainingSettings
 from morl.training.strategies import Route, jit_route, pmap_route, shard_map_route
 from morl.weighting import Weighting
@@ -143,6 +144,7 @@ class RewardConfig:
         or products with weights (dots).
       strategy: jit (splits parameters, too), shard_map or pmap (copies of them).
       mesh: Devices along each axis.
+      distributed: The processes of a run on several machines.
       loop: How long, and how often it looks around.
       checkpoint: When it is saved, and what is kept.
       trackers: tensorboard, wandb, trackio; JSON lines are always written.
@@ -170,6 +172,7 @@ class RewardConfig:
     remat: Literal["none", "full", "dots"] = "none"
     strategy: Literal["jit", "shard_map", "pmap"] = "jit"
     mesh: MeshSettings = MeshSettings()
+    distributed: DistributedSettings = DistributedSettings()
     loop: LoopSettings = LoopSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     trackers: tuple[str, ...] = ()

@@ -77,17 +77,23 @@ class HeadSet:
 def save_heads(folder: str | Path, heads: HeadSet) -> None:
     """Writes heads as a folder that is whole or absent, replacing what was there.
 
+    Of several processes all call it, as Orbax wants, and the first one writes.
+
     Args:
       folder: Where to; its parent is made.
-      heads: What to write.
+      heads: What to write, whole at every process.
     """
     folder = Path(folder).absolute()
     beside = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    first = jax.process_index() == 0
+    if first:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
     arrays = {n: np.asarray(leaf) for n, leaf in _by_name(heads.head).items()}
     arrays |= {TRANSFORM + name: array for name, array in heads.transforms.items()}
     ocp.save(str(beside / PARAMETERS), arrays)
+    if not first:
+        return
     manifest = {
         "version": VERSION,
         "objectives": list(heads.objectives),

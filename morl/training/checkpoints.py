@@ -2,11 +2,17 @@
 
 A step counts as good once ``manifest.json`` is there, which is written last and names
 the SHA-256 of every other file. A kill at any moment leaves earlier good steps alone.
+
+Several processes write their parts into one folder that they share; the first of them
+makes the folder, writes the manifest, and says which steps are good.
 """
 
+import errno
+import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -19,10 +25,12 @@ from orbax.checkpoint import v1 as ocp
 from morl.errors import InputError
 from morl.storage import content_hash, file_sha256, read_json, write_json
 from morl.training.mesh import path_name
+from morl.training.processes import first_does, is_first, together
 
 MANIFEST = "manifest.json"
 STATE = "arrays"
 VERSION = 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Checkpoints:
         self.folder = folder.absolute()
         self.settings = settings
         self._saving: Thread | None = None
-        self._failed: BaseException | None = None
+        self._failed: Exception | None = None
 
     def save(
         self,
@@ -100,15 +108,12 @@ class Checkpoints:
           OSError: The last save failed.
         """
         self.wait()
-        place = self.folder / str(step)
-        if (place / MANIFEST).exists():
+        place = self._of(step)
+        if first_does(lambda: _is_there(place)):
             # The same step of the same run is the same state, to the bit.
             return
-        if jax.process_index() == 0:
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
-        _barrier(f"morl-save-{step}")
-        response = ocp.save_async(str(place / STATE), _flat(state))
+        with _room_on(place):
+            response = ocp.save_async(str(place / STATE), _flat(state))
         manifest = {
             "version": VERSION,
             "step": step,
@@ -120,13 +125,15 @@ class Checkpoints:
 
     def _finish(self, place: Path, response: Any, manifest: dict[str, Any]) -> None:
         try:
-            response.result()
-            if jax.process_index() == 0:
+            # The first process's ends once all have written their parts.
+            with _room_on(place):
+                response.result()
+            if is_first():
                 manifest["sha256"] = digests(place)
                 whole = manifest | {"digest": content_hash(manifest)}
                 write_json(place / MANIFEST, whole)
                 self._prune()
-        except BaseException as error:
+        except Exception as error:
             self._failed = error
 
     def wait(self) -> None:
@@ -134,16 +141,24 @@ class Checkpoints:
 
         Raises:
           OSError: It could not be saved; the checkpoints before it are as they were.
+          InputError: It could not be saved by another process.
         """
+        self.settle()
+        error, self._failed = self._failed, None
+        together(error)
+
+    def settle(self) -> None:
+        """Waits likewise, for a run that has failed: a second error is not news."""
         if self._saving is not None:
             self._saving.join()
             self._saving = None
-        if self._failed is not None:
-            error, self._failed = self._failed, None
-            raise error
 
     def good(self) -> list[Saved]:
         """Steps whose manifest is there, oldest first; their files are not yet read."""
+        return [Saved(*each) for each in first_does(self._good)]
+
+    def _good(self) -> list[Saved]:
+        """The same, as this process sees them."""
         found = []
         for path in sorted(self.folder.glob(f"*/{MANIFEST}"), key=_step_of):
             try:
@@ -162,7 +177,9 @@ class Checkpoints:
 
     def best(self) -> Saved | None:
         """The good checkpoint with the best value of the metric, or the newest."""
-        found = self.good()
+        return self._best_of(self.good())
+
+    def _best_of(self, found: list[Saved]) -> Saved | None:
         named = [each for each in found if self.settings.best_by in each.metrics]
         if not named:
             return found[-1] if found else None
@@ -183,34 +200,42 @@ class Checkpoints:
           InputError: The step asked for, or every one there is, is damaged, or it holds
             other arrays than are wanted; the message names them.
         """
-        steps = [saved.step for saved in self.good()]
+        found = first_does(lambda: self._undamaged(step))
+        return None if found is None else _loaded(self._of(found) / STATE, wanted)
+
+    def _of(self, step: int) -> Path:
+        return self.folder / str(step)
+
+    def _undamaged(self, step: int | None) -> int | None:
+        """The step to restore; None where there is none."""
+        steps = [saved.step for saved in self._good()]
         if step is not None:
             if step not in steps:
                 raise InputError(
                     f"found steps {steps}, expected {step}", where=str(self.folder)
                 )
             steps = [step]
-        for place in reversed([self.folder / str(each) for each in steps]):
-            if not (damage := damaged(place)):
-                return _loaded(place / STATE, wanted)
+        for each in reversed(steps):
+            if not (damage := damaged(self._of(each))):
+                return each
             if step is not None:
                 break
             warnings.warn(
-                f"{place} IS DAMAGED ({damage}): going on from the checkpoint before "
-                "it, whose steps since are computed again",
+                f"{self._of(each)} IS DAMAGED ({damage}): going on from the checkpoint "
+                "before it, whose steps since are computed again",
                 stacklevel=2,
             )
         if steps:
             raise InputError(
                 "damaged, and no good checkpoint is left: delete it to begin anew",
-                where=str(self.folder / str(steps[-1])),
+                where=str(self._of(steps[-1])),
             )
         return None
 
     def _prune(self) -> None:
-        found = self.good()
+        found = self._good()
         kept = {saved.step for saved in found[-self.settings.keep :]}
-        if self.settings.best_by and (best := self.best()):
+        if self.settings.best_by and (best := self._best_of(found)):
             kept.add(best.step)
         for saved in found:
             if saved.step not in kept:
@@ -264,6 +289,31 @@ def _step_of(manifest: Path) -> int:
     return int(name) if name.isdigit() else -1
 
 
+@contextmanager
+def _room_on(place: Path) -> Iterator[None]:
+    """Says of a full disk that it is one, and where: Orbax hides it in an error."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(place)
+        raise
+    except Exception as error:
+        for number in FULL:
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number), str(place)) from error
+        raise
+
+
+def _is_there(place: Path) -> bool:
+    """Whether a step is good already; makes room for it otherwise."""
+    if (place / MANIFEST).exists():
+        return True
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    return False
+
+
 def _flat(state: PyTree) -> dict[str, Any]:
     """Leaves by their path: what is stored does not depend on the containers."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
@@ -286,10 +336,3 @@ def _loaded(folder: Path, wanted: PyTree) -> PyTree:
         )
     found = ocp.load(str(folder), flat)
     return jax.tree.unflatten(jax.tree.structure(wanted), [found[n] for n in flat])
-
-
-def _barrier(name: str) -> None:
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices(name)

@@ -1,7 +1,10 @@
-"""What the makers say of their devices: peak rates and memory, for utilisation."""
+"""What the makers say of their devices, and a place for what none of them holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+import jax
 
 
 class Chip(NamedTuple):
@@ -52,3 +55,19 @@ def peak_memory(devices: Sequence[Any]) -> int | None:
     stats = [device.memory_stats() for device in devices]
     peaks = [each["peak_bytes_in_use"] for each in stats if each]
     return max(peaks) if peaks else None
+
+
+@contextmanager
+def on_host() -> Iterator[None]:
+    """Puts arrays that are made meanwhile into the memory of the host.
+
+    Models that are split over devices are more than one of them holds. Where JAX was
+    told to see no processor (``JAX_PLATFORMS``), they go where they would have gone.
+    """
+    try:
+        host = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        yield
+        return
+    with jax.default_device(host):
+        yield

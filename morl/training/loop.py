@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from morl.errors import InputError
 from morl.storage import write_arrays
@@ -26,6 +27,7 @@ from morl.training.metrics import (
     log_all,
     named_metrics,
 )
+from morl.training.processes import are_several, first_does, whole_array
 from morl.training.state import Batch, Params, TrainState
 from morl.training.step import Metrics, Step
 from morl.types import Names
@@ -81,16 +83,21 @@ class Fed(NamedTuple):
 
 
 class Stop:
-    """Whether somebody asked the run to end: SIGTERM, as before a preemption."""
+    """Whether somebody asked the run to end: SIGTERM, as before a preemption.
+
+    Of several processes it is enough that one is asked: all end behind the same step,
+    which JAX's coordination service chooses and which is no earlier than any has seen.
+    """
 
     def __init__(self) -> None:
         """Nobody has."""
-        self.asked = False
+        self._asked = False
         self._before: Any = None
 
     def __enter__(self) -> "Stop":
-        """Listens, where this is the main thread."""
-        if threading.current_thread() is threading.main_thread():
+        """Listens, where this is the main thread and JAX does not."""
+        here = threading.current_thread() is threading.main_thread()
+        if here and not are_several():
             self._before = signal.signal(signal.SIGTERM, self._hear)
         return self
 
@@ -101,7 +108,13 @@ class Stop:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self.asked = True
+        self._asked = True
+
+    def asked(self, step: int) -> bool:
+        """Whether the run ends behind this step; asked of every step, once."""
+        if are_several():
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self._asked
 
 
 class Job(NamedTuple):
@@ -173,6 +186,8 @@ def run_loop(
         reason = _run(loop, batches, settings, progress)
         loop.finish()
     finally:
+        # What is being saved needs an interpreter that is not about to leave.
+        job.checkpoints.settle()
         loop.compilations.close()
     return Ended(loop.state, reason, loop.evaluated)
 
@@ -190,13 +205,14 @@ def _run(
             loop.advance(next(batches))
             if progress is not None:
                 progress(loop.step, settings.num_steps)
-            last = loop.step == settings.num_steps or stop.asked
+            asked = stop.asked(loop.step)
+            last = loop.step == settings.num_steps or asked
             due = settings.evaluate_every and not loop.step % settings.evaluate_every
-            if (due or last) and not stop.asked:
+            if (due or last) and not asked:
                 loop.evaluate()
             if last or (every and not loop.step % every):
                 loop.save()
-            if stop.asked:
+            if asked:
                 return STOPPED
             if settings.patience and loop.stale >= settings.patience:
                 loop.save()
@@ -321,8 +337,9 @@ class _Loop:
 
     def _give_up(self, step: int, fed: Fed) -> None:
         place = self.job.out / OFFENDING
-        leaves, _ = jax.tree_util.tree_flatten_with_path(jax.device_get(fed.batch))
-        write_arrays(place, {path_name(path): leaf for path, leaf in leaves})
+        leaves, _ = jax.tree_util.tree_flatten_with_path(fed.batch)
+        batch = {path_name(path): whole_array(leaf) for path, leaf in leaves}
+        first_does(lambda: write_arrays(place, batch))
         self.job.checkpoints.wait()
         raise InputError(
             f"the loss or its gradient was not finite in {self.in_a_row} steps in a "

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -55,12 +56,23 @@ class JsonLines:
             name: value if np.isfinite(value) else None
             for name, value in values.items()
         }
-        self._handle.write(json.dumps(row) + "\n")
-        self._handle.flush()
+        with self._named():
+            self._handle.write(json.dumps(row) + "\n")
+            self._handle.flush()
 
     def close(self) -> None:
         """Closes the file."""
-        self._handle.close()
+        with self._named():
+            self._handle.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """A write to an open file fails without its name, as on a full disk."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = self._handle.name
+            raise
 
 
 def _step_of_line(line: str) -> int:

@@ -12,10 +12,11 @@ from morl.errors import InputError
 from morl.storage import content_hash
 from morl.training.checkpoints import Checkpoints, CheckpointSettings
 from morl.training.features import Progress
-from morl.training.hardware import peak_flops
+from morl.training.hardware import on_host, peak_flops
 from morl.training.loop import Ended, Job, LoopSettings, evaluated, run_loop
 from morl.training.metrics import Tracker
 from morl.training.order import Drawn, Prefetched
+from morl.training.processes import first_alone
 from morl.training.reward_design import Design, Parts, TrainingSettings, start
 from morl.training.reward_rows import RowMaker, data_order, make_fed
 from morl.training.state import Outcome, Params, TrainState
@@ -84,7 +85,8 @@ def train_reward_model(
       validation: Those that only test.
       route: By which devices, and how.
       plan: Where and how long.
-      trackers: From the step where the run goes on to where metrics go.
+      trackers: From the step where the run goes on to where metrics go; asked of the
+        first process alone.
       progress: Called with steps done and in all.
 
     Raises:
@@ -92,10 +94,13 @@ def train_reward_model(
     """
     checkpoints = Checkpoints(plan.out / CHECKPOINTS, plan.checkpoint)
     first = jax.eval_shape(lambda: start(parts, design, settings))
-    state = route.place_params(start(parts, design, settings))
+    with on_host():
+        begun = start(parts, design, settings)
+    state = route.place_params(begun)
     frozen = route.place_params(parts.frozen)
     check_same_run(checkpoints, plan.about)
-    found = checkpoints.restore(_wanted(first, state))
+    wanted = _wanted(first, state)
+    found = checkpoints.restore(wanted)
     state = state if found is None else found
     step = int(jax.device_get(state.progress.step))
     rows = settings.batch_size * settings.accumulate
@@ -111,7 +116,7 @@ def train_reward_model(
             place=route.place_batch,
         )
 
-    opened = trackers(step)
+    opened = first_alone(lambda: trackers(step)) or ()
     batches = Prefetched(order.after(step), fed)
     job = Job(
         parts.program.names,
@@ -135,7 +140,7 @@ def train_reward_model(
     kept, metrics = ended.state, ended.metrics
     best = checkpoints.best() if plan.checkpoint.best_by else None
     if best is not None and best.step != int(jax.device_get(kept.progress.step)):
-        restored = checkpoints.restore(_wanted(first, kept), best.step)
+        restored = checkpoints.restore(wanted, best.step)
         assert restored is not None  # a step that is asked for is there, or an error
         kept, metrics = restored, evaluated(best)
     params = kept.params if kept.average is None else kept.average

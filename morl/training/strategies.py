@@ -21,7 +21,7 @@ from morl.training.mesh import (
     whole,
 )
 from morl.training.state import Batch, Outcome, Params, Program, TrainState
-from morl.training.step import Metrics, Reduction, Update, make_step
+from morl.training.step import Metrics, Reduction, Step, Update, make_step
 
 
 class Route(NamedTuple):
@@ -67,7 +67,7 @@ def jit_route(program: Program, update: Update, mesh: Mesh) -> Route:
         lambda tree: place(tree, tree_shardings(tree, mesh)),
         lambda batch: place_rows(batch, rows),
         lambda count: own_rows(count, mesh),
-        jax.jit(make_evaluation(program)),
+        jax.jit(make_evaluation(program), out_shardings=whole(mesh)),
     )
 
 
@@ -93,7 +93,7 @@ def shard_map_route(program: Program, update: Update, mesh: Mesh) -> Route:
         lambda tree: place(tree, jax.tree.map(lambda _: whole(mesh), tree)),
         lambda batch: place_rows(batch, rows),
         lambda count: own_rows(count, mesh),
-        jax.jit(make_evaluation(program)),
+        jax.jit(make_evaluation(program), out_shardings=whole(mesh)),
     )
 
 
@@ -124,13 +124,38 @@ def pmap_route(program: Program, update: Update, mesh: Mesh) -> Route:
         )
         return jax.tree.map(split, batch)
 
+    if jax.process_count() == 1:
+        step, hold = mapped(body), lambda tree: jax.tree.map(jnp.asarray, tree)
+    else:
+        step = shared_step(mapped(body), mesh)
+        hold = lambda tree: place(tree, jax.tree.map(lambda _: whole(mesh), tree))
     return Route(
-        mapped(body),
-        lambda tree: jax.tree.map(jnp.asarray, tree),
+        step,
+        hold,
         rows,
         lambda count: own_rows(count, mesh),
         mapped(make_evaluation(program, total)),
     )
+
+
+def shared_step(step: Step, mesh: Mesh) -> Step:
+    """A step whose next state is on all devices of the mesh, and not on its own alone.
+
+    What ``pmap`` gives back is a process's own. Orbax saves what processes share.
+    """
+    everywhere = whole(mesh)
+
+    def shared(leaf: jax.Array) -> jax.Array:
+        copies = [shard.data for shard in leaf.addressable_shards]
+        return jax.make_array_from_single_device_arrays(leaf.shape, everywhere, copies)
+
+    def stepped(
+        state: TrainState, frozen: Params, batch: Batch
+    ) -> tuple[TrainState, Metrics]:
+        later, metrics = step(state, frozen, batch)
+        return jax.tree.map(shared, later), metrics
+
+    return stepped
 
 
 def own_rows(count: int, mesh: Mesh) -> slice:
