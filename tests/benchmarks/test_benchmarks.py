@@ -22,6 +22,7 @@ WITHOUT_MODEL = (
     "weightings",
 )
 QUESTIONS = ("features", "generation", "heads")
+STUDIES = ("kill_and_resume", "reward_heads")  # no peer, and options of their own
 TINY = TransformerConfig(300, 32, 2, 4, 2, 8, 48)
 SMALL = {
     "features": ["--rows", "2", "--length", "64", "--pairs", "2"],
@@ -185,7 +186,7 @@ def test_every_script_is_a_known_question():
         for path in BENCHMARKS.glob("*.py")
         if "__main__" in path.read_text().splitlines()[-2]
     }
-    assert scripts == {*QUESTIONS, *WITHOUT_MODEL}
+    assert scripts == {*QUESTIONS, *WITHOUT_MODEL, *STUDIES}
 
 
 @pytest.mark.parametrize("question", [*QUESTIONS, *WITHOUT_MODEL])

@@ -96,6 +96,15 @@ LOSSES = {
 SQUARES = ("squared_error", "gaussian_nll")
 
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
+# What compiles a program of its own: some losses fast, the others among slow tests.
+FAST = ("squared_error", "bradley_terry", "ordinal_loss", "plackett_luce")
+every_loss_in_time = pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(loss, id=name, marks=() if name in FAST else pytest.mark.slow)
+        for name, loss in LOSSES.items()
+    ],
+)
 P = jnp.float32(0.7)
 ROWS = 7
 
@@ -161,7 +170,7 @@ def test_a_weight_of_two_equals_the_row_twice(loss, key):
     np.testing.assert_allclose(weighted, twice, rtol=1e-6)
 
 
-@every_loss
+@every_loss_in_time
 def test_vmap_under_jit_matches_a_loop_in_which_every_weight_is_one(loss, key):
     x, y = jax.random.normal(key, (2, 4, ROWS, 3))
     mask = jax.random.bernoulli(key, 0.6, (4, ROWS))
@@ -172,7 +181,7 @@ def test_vmap_under_jit_matches_a_loop_in_which_every_weight_is_one(loss, key):
     assert (batched.weight == mask.sum(-1)).all()
 
 
-@every_loss
+@every_loss_in_time
 def test_gradients_match_finite_differences(loss, key):
     with jax.enable_x64(True):
         x, y, weights = (jnp.asarray(z, jnp.float64) for z in draw(key))
@@ -190,7 +199,7 @@ def test_gradients_match_finite_differences(loss, key):
         np.testing.assert_allclose(above - below, rise, rtol=1e-6)
 
 
-@every_loss
+@every_loss_in_time
 def test_bfloat16_is_read_and_summed_in_float32(loss, key):
     x, y = (z.astype(jnp.bfloat16) for z in draw(key)[:2])
     # bfloat16 can neither hold 2100 nor count to it.

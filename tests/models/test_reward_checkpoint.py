@@ -34,7 +34,14 @@ from morl.models.hugging_face import config_from_json
 HERE = Path(__file__).parent / "checkpoints"
 PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
 RECIPE = SimpleNamespace(**runpy.run_path(str(HERE / "recipe.py")))
-CASES = [(case, count) for case in RECIPE.REWARD_CASES for count in (1, 3)]
+FAST = "llama"  # the other families are among the slow tests
+slow_but = lambda case: () if case == FAST else pytest.mark.slow
+FAMILIES = [pytest.param(case, marks=slow_but(case)) for case in RECIPE.REWARD_CASES]
+CASES = [
+    pytest.param(case, count, marks=slow_but(case))
+    for case in RECIPE.REWARD_CASES
+    for count in (1, 3)
+]
 CHAT = train_chat_tokenizer(["some words to learn a vocabulary from"], 300)
 
 
@@ -187,7 +194,7 @@ def test_a_file_is_no_folder(folder):
 # Saving -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", RECIPE.REWARD_CASES)
+@pytest.mark.parametrize("case", FAMILIES)
 def test_what_was_saved_is_loaded_to_the_last_bit(case, tmp_path):
     saved = model_for(CHAT, case)
     saved = replace(saved, head=saved.head._replace(bias=jnp.array([0.5, 0.0, -1.0])))

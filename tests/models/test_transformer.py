@@ -45,7 +45,16 @@ def rows(tokens, segments):
     return tokens, positions, segments
 
 
-@pytest.mark.parametrize("case", RECIPE.CASES)
+FAST = ("llama", "qwen3")  # the other families are among the slow tests
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if case in FAST else pytest.mark.slow)
+        for case in RECIPE.CASES
+    ],
+)
 def test_states_and_logits_are_those_of_transformers(case):
     model, golden = golden_model(case)
     tokens = jnp.asarray(RECIPE.tokens())

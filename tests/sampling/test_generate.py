@@ -146,6 +146,7 @@ def test_top_p_of_one_is_no_filter(model, key):
         np.testing.assert_array_equal(free, one)
 
 
+@pytest.mark.slow
 def test_other_keys_give_other_samples(model, key):
     keys = jax.random.split(key, 8)
     tokens = generate(model, [PROMPTS[0]], keys, max_new_tokens=8, num_samples=8).tokens
@@ -187,12 +188,14 @@ def test_a_sequence_ends_with_its_stop_token(model, key):
         np.testing.assert_array_equal(result.log_probs[row, length:], 0)
 
 
+@pytest.mark.slow
 def test_a_shorter_generation_is_the_start_of_a_longer_one(model, key):
     long = generate(model, PROMPTS, jax.random.split(key, 3), max_new_tokens=10)
     short = generate(model, PROMPTS, jax.random.split(key, 3), max_new_tokens=1)
     np.testing.assert_array_equal(short.tokens[:, 0], long.tokens[:, 0])
 
 
+@pytest.mark.slow
 def test_sampled_frequencies_are_the_model_s_probabilities(model, key):
     num = 4096
     result = generate(
@@ -267,6 +270,7 @@ def kept_by_sorting(logits, temperature, top_k=None, top_p=None, min_p=None):
     return kept
 
 
+@pytest.mark.slow
 def test_the_least_temperature_takes_the_most_probable_token():
     logits = jnp.array([1.0, 30.0, 2.0])
     drawn = draw(logits, jnp.float32(0.99), Sampler(jnp.float32(1e-37)))
