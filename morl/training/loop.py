@@ -336,6 +336,8 @@ class _Loop:
         self.job.checkpoints.wait()
 
     def _give_up(self, step: int, fed: Fed) -> None:
+        # Of several processes all come here, and exchange nothing beside a step.
+        jax.block_until_ready(self.state)
         place = self.job.out / OFFENDING
         leaves, _ = jax.tree_util.tree_flatten_with_path(fed.batch)
         batch = {path_name(path): whole_array(leaf) for path, leaf in leaves}

@@ -91,6 +91,12 @@ def join_processes(settings: DistributedSettings) -> None:
       InputError: There is no cluster that says who is who, or a device was asked for.
     """
     if settings.kind == "none":
+        if are_several() and not jax.distributed.is_initialized():
+            raise InputError(
+                f"found none, but there are {jax.process_count()} processes: expected "
+                "auto, so that they can agree",
+                where="distributed.kind",
+            )
         return
     given: dict[str, Any] = {}
     if settings.kind == "address":

@@ -29,7 +29,7 @@ TOPOLOGIES = [
         "v5e:2x4",
         marks=[
             pytest.mark.slow,
-            pytest.mark.skipif(not has_compiler(), reason="needs libtpu: morl[tpu]"),
+            pytest.mark.skipif(not has_compiler(), reason="see make test-tpu"),
         ],
     ),
 ]

@@ -51,6 +51,12 @@ def test_processes_are_joined_ahead_of_any_device():
         join_processes(DistributedSettings("address", "127.0.0.1:1", 1, 0))
 
 
+def test_processes_that_never_met_are_refused(monkeypatch):
+    monkeypatch.setattr(processes, "are_several", lambda: True)
+    with pytest.raises(InputError, match="found none, but there are 1 processes"):
+        join_processes(DistributedSettings())
+
+
 def test_one_process_agrees_with_itself(tmp_path):
     path = tmp_path / "file"
     path.write_text("words")
