@@ -36,7 +36,7 @@ from morl.cli.reward_feedback import (
     limit_records,
     make_examples,
 )
-from morl.cli.reward_heads import fitted_debias, on_one_scale
+from morl.cli.reward_heads import fitted_debias, on_one_scale, without_rest
 from morl.cli.reward_model import ReadingChoice, RewardConfig, TextSettings
 from morl.cli.sources import DataSource, open_model, read_sources
 from morl.models.fetch import default_cache
@@ -111,7 +111,7 @@ class Settings:
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 10.0
-    temperature: float = 1.0
+    temperature: float = 3.0
     seed: int = 0
     only: tuple[str, ...] = ("preferences", "mixture", "rankings", "scores")
     cores: int = 2
@@ -381,10 +381,10 @@ def mixtures(settings: Settings, data: Data) -> list[list[str]]:
             learned = fitted(
                 settings, data, gate, losses, rows, inner=start_at, mixture=mixture
             )
-            whole = head_set(settings, data, gate, learned)
-            parts[name].append(
-                (unseen, scored(data, with_mixture(whole, mixture), unseen))
-            )
+            whole = with_mixture(head_set(settings, data, gate, learned), mixture)
+            if debias is not None:
+                whole = without_rest(whole, rows, 0.03)
+            parts[name].append((unseen, scored(data, whole, unseen)))
     found = {
         name: out_of_fold(each, len(data.examples)) for name, each in parts.items()
     }

@@ -29,11 +29,12 @@ from morl.models.heads import (
 )
 from morl.models.language_model import LanguageModel
 from morl.models.truncation import Truncation
-from morl.rewards.debias import Debias, fit_debias
-from morl.rewards.mixture import Mixture
+from morl.rewards.debias import Debias, fit_debias, log_length
+from morl.rewards.mixture import MIXTURE, Mixture
 from morl.training.head_scores import (
     head_scores,
     reward_names,
+    saved_mixture,
     with_debias,
     with_mixture,
 )
@@ -208,7 +209,18 @@ def fitted_debias(heads: HeadSet, training: RowMaker, bound: float) -> Debias:
     states, lengths = _responses(training)
     head = heads.kind.head
     mean = estimates(head, head.read(heads.head, states)).mean
-    return fit_debias(np.asarray(mean), lengths, bound=bound)
+    return fit_debias(np.asarray(mean), np.asarray(log_length(lengths)), bound=bound)
+
+
+def without_rest(heads: HeadSet, training: RowMaker, bound: float) -> HeadSet:
+    """Mixed heads, with the correction of what length still explains of the mixture."""
+    states, lengths = _responses(training)
+    place = reward_names(heads).index(MIXTURE)
+    mixed = np.asarray(head_scores(heads, states, lengths).mean)[:, place, None]
+    rest = fit_debias(mixed, np.asarray(log_length(lengths)), bound=bound)
+    mixture = saved_mixture(heads)
+    assert mixture is not None  # mixed heads have one
+    return with_mixture(heads, mixture._replace(rest=rest))
 
 
 def trained_heads(
@@ -242,7 +254,9 @@ def trained_heads(
         heads.kind,
     )
     if heads.mixture is not None:
-        return with_mixture(found, heads.mixture)
+        mixed = with_mixture(found, heads.mixture)
+        bound = config.mixture.debias
+        return without_rest(mixed, training, bound) if bound else mixed
     if config.debias:
         return with_debias(found, fitted_debias(found, training, config.debias))
     return found

@@ -29,6 +29,7 @@ from morl.rewards.debias import (
     debiased,
     fit_debias,
     load_debias,
+    log_length,
     save_debias,
 )
 from morl.rewards.explain import Explanation, explain_batch
@@ -110,6 +111,7 @@ __all__ = [
     "lexicographic",
     "linear",
     "load_debias",
+    "log_length",
     "log_sum_exp",
     "lp_distance",
     "mixed_reward",

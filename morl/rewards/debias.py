@@ -31,6 +31,20 @@ class Debias(NamedTuple):
     deviation: Float[Arrays, ""]
 
 
+def log_length(
+    lengths: Int[Arrays, "*batch"] | Float[Arrays, "*batch"],
+) -> Float[Array, "*batch"]:
+    r"""Lengths as rewards go with them: :math:`\log(1 + \ell)`.
+
+    A reward that grows with each doubling is corrected alike for short and for long
+    responses; in tokens the longest would decide.
+
+    Args:
+      lengths: In tokens, 0 or more.
+    """
+    return jnp.log1p(jnp.asarray(lengths, jnp.float32))
+
+
 def debiased(
     rewards: Float[Arrays, "*batch k"],
     lengths: Int[Arrays, "*batch"] | Float[Arrays, "*batch"],

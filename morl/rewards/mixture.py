@@ -20,11 +20,14 @@ class Mixture(NamedTuple):
       scale: What the mixture is multiplied by.
       debias: What of each reward is due to length, and is taken off first; None takes
         nothing off.
+      rest: What of the mixture is still due to length, as weights that depend on the
+        prompt bring some of it back; one coefficient.
     """
 
     temperature: Number = 10.0
     scale: Number = 1.0
     debias: Debias | None = None
+    rest: Debias | None = None
 
 
 def gated_mixture(
@@ -102,7 +105,7 @@ def mixed_reward(
     Args:
       rewards: One an objective; those that are absent may hold NaN.
       gate_logits: What the gate says of the prompt.
-      lengths: Tokens of each response.
+      lengths: Of each response, in the unit that the corrections were fitted in.
       mixture: How they are mixed.
       present: Which objectives are there; all where not given.
 
@@ -111,10 +114,13 @@ def mixed_reward(
     """
     if mixture.debias is not None:
         rewards = debiased(rewards, lengths, mixture.debias)
-    return gated_mixture(
+    score = gated_mixture(
         rewards,
         gate_logits,
         temperature=mixture.temperature,
         scale=mixture.scale,
         present=present,
     )
+    if mixture.rest is None:
+        return score
+    return debiased(score[..., None], lengths, mixture.rest)[..., 0]

@@ -16,11 +16,11 @@ from jaxtyping import Array, Int
 from morl.errors import InputError
 from morl.models.head_files import HeadSet
 from morl.models.heads import Estimate, States, estimates
-from morl.rewards.debias import Debias, debiased
+from morl.rewards.debias import Debias, debiased, log_length
 from morl.rewards.mixture import MIXTURE, Mixture, mixed_reward, mixture_weights
 from morl.types import Names
 
-DEBIAS = "debias"
+DEBIAS, REST = "debias", "rest"  # of heads, and of their mixture
 
 
 def with_debias(heads: HeadSet, debias: Debias) -> HeadSet:
@@ -59,6 +59,8 @@ def with_mixture(heads: HeadSet, mixture: Mixture) -> HeadSet:
         )
     if mixture.debias is not None:
         heads = with_debias(heads, mixture.debias)
+    if mixture.rest is not None:
+        heads = _with(heads, REST, mixture.rest._asdict())
     numbers = {"temperature": mixture.temperature, "scale": mixture.scale}
     return _with(heads, MIXTURE, numbers)
 
@@ -71,8 +73,11 @@ def saved_debias(heads: HeadSet) -> Debias | None:
 
 def saved_mixture(heads: HeadSet) -> Mixture | None:
     """The mixture that was saved with heads."""
-    found = _under(heads, MIXTURE)
-    return Mixture(**found, debias=saved_debias(heads)) if found else None
+    found, rest = _under(heads, MIXTURE), _under(heads, REST)
+    if not found:
+        return None
+    own = Debias(**rest) if rest else None
+    return Mixture(**found, debias=saved_debias(heads), rest=own)
 
 
 def reward_names(heads: HeadSet) -> Names:
@@ -97,11 +102,12 @@ def head_scores(
     readings = head.read(heads.head, states)
     mean, deviation = estimates(head, readings)
     debias, mixture = saved_debias(heads), saved_mixture(heads)
-    corrected = mean if debias is None else debiased(mean, lengths, debias)
+    length = log_length(lengths)
+    corrected = mean if debias is None else debiased(mean, length, debias)
     if mixture is None:
         return Estimate(corrected, deviation)
     assert readings.gate is not None  # a mixture is saved with gated heads alone
-    score = mixed_reward(mean, readings.gate, lengths, mixture)
+    score = mixed_reward(mean, readings.gate, length, mixture)
     weights = mixture.scale * mixture_weights(readings.gate, mixture.temperature)
     spread = jnp.sqrt(jnp.sum((weights * deviation) ** 2, axis=-1))
     beside = lambda columns, one: jnp.concatenate([columns, one[..., None]], axis=-1)

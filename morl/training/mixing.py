@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from morl.models.heads import GatedHead, Head
 from morl.numerics import WeightedSum
+from morl.rewards.debias import log_length
 from morl.rewards.mixture import Mixture, mixed_reward
 from morl.training.reward_batch import Pairs, RewardBatch
 from morl.training.reward_program import (
@@ -56,7 +57,8 @@ def mixture_program(
         readings = head.read(params, states)
         means = head.estimate(readings.values).mean
         assert readings.gate is not None  # the kind has one
-        score = mixed_reward(means, readings.gate, batch.lengths, mixture)
+        lengths = log_length(batch.lengths)
+        score = mixed_reward(means, readings.gate, lengths, mixture)
         return stacked(
             _ordered(score, batch, number, losses[number])
             for number in range(len(names))

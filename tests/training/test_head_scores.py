@@ -30,7 +30,7 @@ from morl.training.head_scores import (
 
 NAMES = ("helpful", "harmless", "honest")
 WIDTH = 6
-DEBIAS = Debias(np.float32([0.5, 0.0, -1.0]), np.float32(10.0), np.float32(4.0))
+DEBIAS = Debias(np.float32([0.5, 0.0, -1.0]), np.float32(2.0), np.float32(0.5))
 LENGTHS = np.array([2, 10, 18, 30])
 STATES = States(*jax.random.normal(jax.random.key(0), (2, 4, WIDTH)))
 
@@ -59,7 +59,7 @@ def test_a_saved_correction_takes_off_what_length_explains():
     given = heads(linear())
     plain = head_scores(given, STATES, LENGTHS).mean
     found = head_scores(with_debias(given, DEBIAS), STATES, LENGTHS).mean
-    standard = (LENGTHS - 10.0) / 4.0
+    standard = (np.log1p(LENGTHS) - 2.0) / 0.5
     expected = np.asarray(plain) - standard[:, None] * np.array([0.5, 0.0, -1.0])
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -79,6 +79,18 @@ def test_a_saved_mixture_is_one_more_reward(debias):
     np.testing.assert_allclose(found.mean[:, 3], score, rtol=1e-4, atol=1e-6)
     spread = np.sqrt(np.sum((weights * np.asarray(parts.deviation)) ** 2, axis=-1))
     np.testing.assert_allclose(found.deviation[:, 3], spread, rtol=1e-4)
+
+
+def test_what_length_still_explains_of_a_mixture_is_taken_off_last():
+    given = heads(gated(linear(), hidden_width=5))
+    rest = Debias(np.float32([0.5]), np.float32(2.0), np.float32(0.5))
+    mixed, whole = (
+        head_scores(with_mixture(given, each), STATES, LENGTHS).mean
+        for each in (Mixture(), Mixture(rest=rest))
+    )
+    np.testing.assert_array_equal(mixed[:, :3], whole[:, :3])
+    expected = np.asarray(mixed[:, 3]) - (np.log1p(LENGTHS) - 2.0) / 0.5 * 0.5
+    np.testing.assert_allclose(whole[:, 3], expected, atol=1e-5)
 
 
 def test_what_was_saved_is_what_was_given():

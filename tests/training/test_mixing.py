@@ -62,7 +62,9 @@ def test_the_score_that_is_trained_is_the_one_that_is_used():
     params = GatedHead(parts.frozen[HEADS], parts.params[HEADS])
     readings = HEAD.read(params, states)
     lengths = np.array([[len(r) for r in e.record.responses] for e in EXAMPLES[:8]])
-    score = mixed_reward(readings.values[..., 0], readings.gate, lengths, MIXTURE)
+    score = mixed_reward(
+        readings.values[..., 0], readings.gate, np.log1p(lengths), MIXTURE
+    )
     gaps = np.asarray(score[:, 0] - score[:, 1])
     found = parts.program.evaluate(parts.params, parts.frozen, batch)
     for place in (0, 1):  # examples are labelled for the two objectives in turn
