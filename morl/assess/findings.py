@@ -121,7 +121,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
             {
                 "title": sheet.title,
                 "rows": [
-                    {key: _plain(cell) for key, cell in line.items()}
+                    {key: plain_cell(cell) for key, cell in line.items()}
                     for line in sheet.lines
                 ],
             }
@@ -170,7 +170,8 @@ def _short(value: float, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def _plain(cell: Cell) -> Any:
+def plain_cell(cell: Cell) -> Any:
+    """A cell for :func:`json.dumps`, an estimate with its interval."""
     if isinstance(cell, Estimate):
         low, high = _number(cell.low), _number(cell.high)
         return {

@@ -95,6 +95,8 @@ def _plain(value: Any) -> Any:
         return {f.name: _plain(vars(value)[f.name]) for f in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
         return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, Path):
         return str(value)
     return value

@@ -27,6 +27,7 @@ from morl.models.language_model import LanguageModel
 from morl.plots import finding_figures, write_evaluation
 from morl.storage import write_json
 from morl.training.features import Progress
+from morl.training.head_scores import reward_names
 
 EVALUATION, PAGE = "evaluation.json", "evaluation.html"
 FEATURES = "features"  # below the cache, as runs that fit heads name it
@@ -138,7 +139,7 @@ def evaluate(argv: Sequence[str]) -> None:
     run = Run(config.out, cache, Stages(3 + len(suites) + bool(config.gold)), [])
     with run.stage("model", "bytes") as stage:
         opened, *golden = (_opened(folder, config, cache) for folder in folders)
-        names = ", ".join(opened.heads.objectives)
+        names = ", ".join(reward_names(opened.heads))
         stage.remark = f"{opened.model.name}; heads for {names}"
     request = _request(run, opened, golden, feedback, config.seed)
     findings = []
@@ -260,9 +261,9 @@ def _request(
     for judge in golden:
         with run.stage("gold scores", "tokens") as stage:
             scored = judge.scorer(stage.progress)(feedback.on)
-            gold = (judge.heads.objectives, scored)
-            stage.remark = f"heads for {', '.join(judge.heads.objectives)}"
-    return Request(opened.heads.objectives, on, scorer, seed, against, gold)
+            gold = (reward_names(judge.heads), scored)
+            stage.remark = f"heads for {', '.join(reward_names(judge.heads))}"
+    return Request(reward_names(opened.heads), on, scorer, seed, against, gold)
 
 
 def _write(
@@ -274,7 +275,7 @@ def _write(
     """Writes the results; returns the figures that are for people, not for print."""
     facts = {
         "command": command_line(),
-        "heads": f"{config.heads}, for {', '.join(opened.heads.objectives)}",
+        "heads": f"{config.heads}, for {', '.join(reward_names(opened.heads))}",
         "model": f"{opened.model.name} {opened.model.fingerprint[:12]}",
         "feedback": ", ".join((*config.on, *config.against)) + f": {feedback.words}",
         "left out as learned from": ", ".join(config.fitted_on) or "nothing",

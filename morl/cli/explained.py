@@ -15,12 +15,13 @@ from morl.fronts.fitting import encode_records, read_features, reading_settings
 from morl.fronts.sampling import encode_candidates, sample_candidates
 from morl.fronts.settings import CandidateSettings, HeadSettings
 from morl.models.chat import EncodedRecord
-from morl.models.head_files import HeadSet, feature_rewards
+from morl.models.head_files import HeadSet
 from morl.models.language_model import LanguageModel
 from morl.rewards import Composition, Explanation, TextBatch, score_sources, text_batch
 from morl.rewards.explain import Part, explain
 from morl.rewards.scoring import Scores
 from morl.training.features import pack, record_length
+from morl.training.head_scores import head_scores, reward_names
 
 UNCUT = 1 << 30
 UNCENTRED = (
@@ -157,8 +158,8 @@ def _read(
     if heads is None:
         return batch, {}
     features = read_features(backbone.model, encoded, backbone.settings, cache=None)
-    values = feature_rewards(heads, jnp.asarray(features.read(heads.reading))).mean
-    by_name = dict(zip(heads.objectives, np.asarray(values).T, strict=True))
+    values = head_scores(heads, features.states(heads.reading), features.lengths).mean
+    by_name = dict(zip(reward_names(heads), np.asarray(values).T, strict=True))
     return batch, {name: by_name[name] for name in headed}
 
 

@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from morl.models.head_files import HeadKind
-from morl.models.heads import LEVELS, Head, ensemble, gaussian, linear, mlp, quantile
+from morl.models.heads import (
+    LEVELS,
+    Head,
+    ensemble,
+    gated,
+    gaussian,
+    linear,
+    mlp,
+    quantile,
+)
 
-KINDS: Mapping[str, Callable[..., Head]] = {
+GATED = "gated"
+MIXABLE: Mapping[str, Callable[..., Head]] = {
     "linear": linear,
     "mlp": mlp,
     "quantile": quantile,
@@ -16,13 +26,23 @@ KINDS: Mapping[str, Callable[..., Head]] = {
 }
 
 
+def _gated(
+    *, inner: str, settings: Mapping[str, Any], hidden_width: int, hidden_layers: int
+) -> Head:
+    mixed = MIXABLE[inner](**settings)
+    return gated(mixed, hidden_width=hidden_width, num_hidden=hidden_layers)
+
+
+KINDS: Mapping[str, Callable[..., Head]] = {**MIXABLE, GATED: _gated}
+
+
 @dataclass(frozen=True)
 class HeadChoice:
     """Which heads are trained.
 
     Args:
       kind: linear, mlp, quantile, gaussian or ensemble.
-      hidden_width: Units of the hidden layer of mlp, and of a gate's.
+      hidden_width: Units of the hidden layer of mlp.
       members: Members of an ensemble.
     """
 
@@ -40,3 +60,14 @@ def chosen_kind(choice: HeadChoice) -> HeadKind:
     }
     own = settings.get(choice.kind, {})
     return HeadKind(choice.kind, own, KINDS[choice.kind](**own))
+
+
+def gated_kind(inner: HeadKind, hidden_width: int, hidden_layers: int) -> HeadKind:
+    """The kind of a gate over heads of another kind."""
+    settings = {
+        "inner": inner.name,
+        "settings": dict(inner.settings),
+        "hidden_width": hidden_width,
+        "hidden_layers": hidden_layers,
+    }
+    return HeadKind(GATED, settings, _gated(**settings))

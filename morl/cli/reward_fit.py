@@ -2,26 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PRNGKeyArray
 from rich.table import Table
 
+from morl.assess.findings import plain_cell
 from morl.cli.arguments import as_yaml, parse_with_config
 from morl.cli.console import OUT, Stages
-from morl.cli.head_kinds import chosen_kind
+from morl.cli.reward_feedback import (
+    Makers,
+    make_examples,
+    make_makers,
+    read_feedback,
+)
+from morl.cli.reward_heads import (
+    Heads,
+    chosen_reading,
+    cut_alike,
+    first_heads,
+    length_correlations,
+    mixed_heads,
+    trained_heads,
+)
 from morl.cli.reward_model import ROUTES, RewardConfig, chosen_design
-from morl.cli.sources import find_model, read_sources
-from morl.errors import InputError
-from morl.feedback import Record, prompt_key, split_by_prompt
+from morl.cli.sources import find_model
 from morl.fronts.pipeline import Run
 from morl.models.fetch import default_cache
-from morl.models.head_files import HeadSet, save_heads
-from morl.models.heads import Reading
+from morl.models.head_files import save_heads
 from morl.models.language_model import (
     LanguageModel,
     load_language_model,
@@ -29,12 +38,11 @@ from morl.models.language_model import (
 )
 from morl.models.layout import merge_adapters
 from morl.models.transformer import ANYWHERE
-from morl.models.truncation import Truncation
 from morl.storage import content_hash, write_json, write_text
-from morl.training.features import Progress, extract_features
+from morl.training.features import Progress
+from morl.training.head_scores import saved_debias
 from morl.training.mesh import held_on, make_mesh
 from morl.training.metrics import JsonLines, Tracker, open_tracker
-from morl.training.reward_batch import Example, label_counts, make_example, widths
 from morl.training.reward_design import (
     flops_per_token,
     prepared_backbone,
@@ -42,9 +50,8 @@ from morl.training.reward_design import (
     tokens_needed,
 )
 from morl.training.reward_program import BACKBONE, HEADS, joined
-from morl.training.reward_rows import FeatureTable, RowMaker
+from morl.training.reward_rows import RowMaker
 from morl.training.reward_run import RunPlan, Trained, train_reward_model
-from morl.types import Names
 
 ABOUT = """
 Trains a reward model on feedback: heads on frozen features, heads with the backbone in
@@ -63,13 +70,6 @@ ADAPTER_KEY = 3
 STAGES = 5
 
 
-class Feedback(NamedTuple):
-    """Examples to learn from and examples that only test."""
-
-    training: list[Example]
-    validation: list[Example]
-
-
 def fit_reward_model(argv: Sequence[str]) -> None:
     """Runs ``morl fit`` where a reward model is trained."""
     config = parse_with_config(RewardConfig, argv, prog="morl fit", about=ABOUT)
@@ -79,8 +79,11 @@ def fit_reward_model(argv: Sequence[str]) -> None:
     cache = config.cache or default_cache()
     run = Run(config.out, cache, Stages(STAGES), [])
     with run.stage("model", "bytes") as stage:
-        records = _read(config)
+        records = read_feedback(config)
         model = load_language_model(find_model(config.model, cache))
+        inner = mixed_heads(config, model)
+        config = cut_alike(config, inner)
+        reading = chosen_reading(config, model, inner)
         stage.remark = f"{model.name}, {len(records)} records of feedback"
     with run.stage("rows", "records") as stage:
         feedback = make_examples(model, records, config, progress=stage.progress)
@@ -89,160 +92,43 @@ def fit_reward_model(argv: Sequence[str]) -> None:
             f"{len(feedback.validation)} to test"
         )
     with run.stage("features", "tokens") as stage:
-        training, validation = _makers(model, feedback, config, cache, stage.progress)
+        makers = make_makers(model, feedback, config, reading, cache, stage.progress)
         stage.remark = (
             "none: the backbone is in the step"
             if tokens_needed(config.training)
             else f"of {config.model}, kept in {cache}"
         )
     with run.stage("training", "steps") as stage:
-        trained = _trained(model, training, validation, config, progress=stage.progress)
+        key = _key(config, HEAD_KEY)
+        heads = first_heads(config, model, inner, reading, makers.training, key)
+        trained = _trained(model, heads, makers, config, progress=stage.progress)
         stage.remark = f"{trained.ended.reason}, {config.loop.num_steps} steps asked"
     with run.stage("saving", "files") as stage:
-        stage.remark = save_trained(model, trained, config)
-    _print_result(trained, config)
-
-
-def _read(config: RewardConfig) -> list[Record]:
-    if not config.sources:
-        raise InputError("found none, expected feedback to learn from", where="sources")
-    return read_sources(config.sources, config.data)
-
-
-def make_examples(
-    model: LanguageModel,
-    records: Sequence[Record],
-    config: RewardConfig,
-    *,
-    progress: Progress | None = None,
-) -> Feedback:
-    """Records as rows, parted by prompt.
-
-    Raises:
-      InputError: A record does not fit, or an objective has no label to learn from.
-    """
-    share = config.training.validation
-    parts = {"training": 1 - share} | ({"validation": share} if share else {})
-    split = split_by_prompt(records, parts, seed=config.training.seed)
-    chosen = {
-        name: limit_records(part, config.objectives, config.text.max_records, name)
-        for name, part in split.items()
-    }
-    total, done = sum(map(len, chosen.values())), 0
-    found: dict[str, list[Example]] = {"training": [], "validation": []}
-    for name, part in chosen.items():
-        for record in part:
-            encoded = model.chat.encode_responses(
-                record.prompt,
-                record.responses,
-                max_tokens=config.text.max_tokens,
-                response_tokens=config.text.response_tokens,
-            )
-            example = make_example(record, encoded, config.objectives)
-            if example is not None:
-                found[name].append(example)
-            done += 1
-            if progress is not None:
-                progress(done, total)
-    counts = label_counts(found["training"], len(config.objectives))
-    for name, count in zip(config.objectives, counts, strict=True):
-        if not count:
-            raise InputError(
-                f"found no pair or score for {name!r} in {len(found['training'])} "
-                "rows to learn from, expected feedback that labels it",
-                where="sources",
-            )
-    return Feedback(found["training"], found["validation"])
-
-
-def limit_records(
-    records: Sequence[Record], objectives: Names, most: int, part: str
-) -> list[Record]:
-    """At most so many records an objective, by the hash of their prompts; 0 is all."""
-    if not most:
-        return list(records)
-    ordered = sorted(records, key=lambda record: content_hash(part, prompt_key(record)))
-    left = dict.fromkeys(objectives, most)
-    kept = []
-    for record in ordered:
-        names = [name for name in record.labels if left.get(name, 0) > 0]
-        if names:
-            kept.append(record)
-        for name in names:
-            left[name] -= 1
-    return kept
-
-
-def _makers(
-    model: LanguageModel,
-    feedback: Feedback,
-    config: RewardConfig,
-    cache: Path,
-    progress: Progress,
-) -> tuple[RowMaker, RowMaker | None]:
-    """Rows of both parts, with their features where the backbone is not in the step."""
-    everything = [*feedback.training, *feedback.validation]
-    room = widths(everything)
-    table = None
-    if not tokens_needed(config.training):
-        table = feature_table(model, everything, room.responses, cache, progress)
-    count = len(feedback.training)
-    part = lambda at: None if table is None else FeatureTable(table.responses[at], None)
-    k = len(config.objectives)
-    training = RowMaker(feedback.training, room, k, part(slice(count)))
-    if not feedback.validation:
-        return training, None
-    return training, RowMaker(feedback.validation, room, k, part(slice(count, None)))
-
-
-def feature_table(
-    model: LanguageModel,
-    examples: Sequence[Example],
-    num_responses: int,
-    cache: Path,
-    progress: Progress,
-) -> FeatureTable:
-    """States of the last token of every response, computed once."""
-    depth = model.model.config.num_layers
-    found = extract_features(
-        model,
-        [example.record for example in examples],
-        layers=(depth,),
-        cache=cache / "features",
-        progress=progress,
-    )
-    last = found.read(Reading(depth, "last"))
-    table = np.zeros((len(examples), num_responses, last.shape[1]), np.float32)
-    for number, (first, end) in enumerate(
-        zip(found.starts, found.starts[1:], strict=False)
-    ):
-        table[number, : end - first] = last[first:end]
-    # No kind of head that a configuration can name reads the prompt.
-    return FeatureTable(table, None)
+        saved = save_trained(model, trained, heads, makers, config)
+        stage.remark = saved.places
+    _print_result(saved.result, config)
 
 
 def _trained(
     model: LanguageModel,
-    training: RowMaker,
-    validation: RowMaker | None,
+    heads: Heads,
+    makers: Makers,
     config: RewardConfig,
     *,
     progress: Progress,
 ) -> Trained:
-    design, settings = chosen_design(config), config.training
+    design = chosen_design(config)._replace(head=heads.kind.head, mixture=heads.mixture)
+    settings = config.training
     split = None
     if tokens_needed(settings):
         split = prepared_backbone(model.model, settings, _key(config, ADAPTER_KEY))
-    head = design.head.init(
-        _key(config, HEAD_KEY),
-        model.model.config.width,
-        len(design.names),
-    )
     mesh = make_mesh(config.mesh)
     held = held_on(mesh) if config.strategy == "jit" else ANYWHERE
-    parts = reward_parts(split, head, design, settings, config.optimizer, held=held)
+    parts = reward_parts(
+        split, heads.params, design, settings, config.optimizer, held=held
+    )
     route = ROUTES[config.strategy](parts.program, parts.update, mesh)
-    about = about_run(config, model, training)
+    about = about_run(config, model, heads, makers.training)
 
     def trackers(step: int) -> list[Tracker]:
         named = [open_tracker(name, config.out, about) for name in config.trackers]
@@ -262,8 +148,8 @@ def _trained(
         parts,
         design,
         settings,
-        training,
-        validation,
+        makers.training,
+        makers.validation,
         route=route,
         plan=plan,
         trackers=trackers,
@@ -276,7 +162,7 @@ def _key(config: RewardConfig, use: int) -> PRNGKeyArray:
 
 
 def about_run(
-    config: RewardConfig, model: LanguageModel, training: RowMaker
+    config: RewardConfig, model: LanguageModel, heads: Heads, training: RowMaker
 ) -> dict[str, Any]:
     """What a checkpoint must agree with to be gone on from: not the devices."""
     rows = [
@@ -286,9 +172,13 @@ def about_run(
     return {
         "model": model.fingerprint,
         "template": model.chat.template_hash,
-        "feedback": content_hash(rows, [e.scores for e in training.examples]),
+        "feedback": content_hash(
+            rows, [[e.scores, e.ranks] for e in training.examples]
+        ),
         "objectives": list(config.objectives),
         "head": asdict(config.head),
+        "reading": asdict(heads.reading),
+        "mixture": content_hash(heads.about),
         "losses": {name: asdict(loss) for name, loss in config.losses.items()},
         "weights": config.weights,
         "weighting": config.weighting,
@@ -299,13 +189,25 @@ def about_run(
     }
 
 
-def save_trained(model: LanguageModel, trained: Trained, config: RewardConfig) -> str:
-    """Writes what was trained, and says what and where.
+class Saved(NamedTuple):
+    """Where results are, in words, and what ``result.json`` holds."""
+
+    places: str
+    result: dict[str, Any]
+
+
+def save_trained(
+    model: LanguageModel,
+    trained: Trained,
+    heads: Heads,
+    makers: Makers,
+    config: RewardConfig,
+) -> Saved:
+    """Writes what was trained.
 
     Heads that every command reads go to ``heads``; a model that was trained too goes to
     ``model``, adapters merged, as a Hugging Face folder.
     """
-    head = jax.device_get(trained.params[HEADS])
     said = []
     if config.training.mode in ("lora", "full"):
         # Onto the weights as they were loaded, whatever type was computed in: a change
@@ -318,40 +220,51 @@ def save_trained(model: LanguageModel, trained: Trained, config: RewardConfig) -
         save_language_model(replace(model, model=merged), place)
         model = load_language_model(place)
         said.append(f"{place}")
-    heads = HeadSet(
-        config.objectives,
-        Reading(model.model.config.num_layers, "last"),
-        jax.tree.map(jnp.asarray, head),
-        model.fingerprint,
-        model.chat.template_hash,
-        Truncation(config.text.max_tokens, config.text.response_tokens),
-        chosen_kind(config.head),
-    )
-    save_heads(config.out / "heads", heads)
+    head = jax.device_get(trained.params[HEADS])
+    whole = trained_heads(config, model, heads, head, makers.training)
+    save_heads(config.out / "heads", whole)
     said.append(f"{config.out / 'heads'}")
-    write_json(
-        config.out / RESULT,
-        {"ended": trained.ended.reason, "evaluation": dict(trained.metrics)},
-    )
-    return ", ".join(said)
+    result: dict[str, Any] = {
+        "ended": trained.ended.reason,
+        "evaluation": dict(trained.metrics),
+    }
+    rest = makers.validation
+    if rest is not None and rest.features is not None:
+        found = length_correlations(whole, rest)
+        result["length_correlation"] = {n: plain_cell(e) for n, e in found.items()}
+    debias = saved_debias(whole)
+    if debias is not None:
+        result["debias"] = dict(
+            zip(config.objectives, debias.coefficients.tolist(), strict=True)
+        )
+    write_json(config.out / RESULT, result)
+    return Saved(", ".join(said), result)
 
 
-def _print_result(trained: Trained, config: RewardConfig) -> None:
-    table = Table(title="On held-out prompts")
-    for column in ("objective", "loss", "accuracy"):
+def _print_result(result: Mapping[str, Any], config: RewardConfig) -> None:
+    mixed = config.mixture.heads is not None
+    title = "On held-out prompts"
+    table = Table(title=f"{title}, by the mixed reward" if mixed else title)
+    columns = ("objective", "loss", "accuracy", "correlation with length")
+    for column in columns:
         table.add_column(column, justify="left" if column == "objective" else "right")
-    found: Mapping[str, float] = trained.metrics
-    shown = lambda key: f"{found[key]:.3f}" if key in found else "-"
-    for name in config.objectives:
+    found = result["evaluation"]
+    correlation = result.get("length_correlation", {})
+    by_length = {name: each["value"] for name, each in correlation.items()}
+    shown = lambda values, key: "-" if values.get(key) is None else f"{values[key]:.3f}"
+    for name in (*config.objectives, *(by_length.keys() - {*config.objectives})):
         table.add_row(
-            name, shown(f"evaluation/loss/{name}"), shown(f"evaluation/accuracy/{name}")
+            name,
+            shown(found, f"evaluation/loss/{name}"),
+            shown(found, f"evaluation/accuracy/{name}"),
+            shown(by_length, name),
         )
     OUT.print(table)
     OUT.print(f"metrics  {config.out / METRICS}\nresult   {config.out / RESULT}")
 
 
 def _dry_run(config: RewardConfig) -> None:
-    records = _read(config)
+    records = read_feedback(config)
     OUT.print(as_yaml(config))
     OUT.print(
         f"would load {config.model} (fetching it if it is missing), train "

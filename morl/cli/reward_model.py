@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,17 +14,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from morl import weighting
 from morl.cli.head_kinds import HeadChoice, chosen_kind
+from morl.cli.loss_choices import LossChoice, check_kind, chosen_losses
 from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource
 from morl.errors import InputError
-from morl.losses import (
-    binary_cross_entropy,
-    bradley_terry,
-    huber_error,
-    margin_bradley_terry,
-    scaled_bradley_terry,
-    soft_bradley_terry,
-    squared_error,
-)
 from morl.models.transformer import Remat
 from morl.training.checkpoints import CheckpointSettings
 from morl.training.loop import LoopSettings
@@ -37,7 +28,6 @@ from morl.training.optimizer import (
     linear_decay,
 )
 from morl.training.reward_design import Design, TrainingSettings
-from morl.training.reward_program import ObjectiveLosses
 from morl.training.strategies import Route, jit_route, pmap_route, shard_map_route
 from morl.weighting import Weighting
 
@@ -60,26 +50,6 @@ REMATS: Mapping[str, Remat | None] = {
 
 
 @dataclass(frozen=True)
-class LossChoice:
-    """How one objective learns.
-
-    Args:
-      pairs: bradley_terry, margin (a stronger preference asks for a wider gap), scaled
-        (it counts more), or soft (labels are right with probability ``confidence``).
-      scores: squared, huber, or binary (scores are probabilities of "yes").
-      margin: Nats of log-odds that a unit of strength asks for, with margin.
-      confidence: Probability that a preference is right, with soft.
-      delta: Where huber turns from a square to a line, in units of the score.
-    """
-
-    pairs: Literal["bradley_terry", "margin", "scaled", "soft"] = "bradley_terry"
-    scores: Literal["squared", "huber", "binary"] = "binary"
-    margin: float = 1.0
-    confidence: float = 0.9
-    delta: float = 1.0
-
-
-@dataclass(frozen=True)
 class TextSettings:
     """How feedback becomes rows.
 
@@ -99,6 +69,57 @@ class TextSettings:
 
 
 @dataclass(frozen=True)
+class ReadingChoice:
+    """Which state of a response heads read, where its features are kept.
+
+    Args:
+      layer: Layers passed, from 1; negative ones count from the last.
+      pooling: The response's last token, or the mean or sum over what the assistant
+        wrote.
+    """
+
+    layer: int = -1
+    pooling: Literal["last", "mean", "sum"] = "last"
+
+
+@dataclass(frozen=True)
+class MixtureChoice:
+    """A gate that mixes the rewards of heads which were trained before.
+
+    Args:
+      heads: Folder of these heads, or of the run that trained them; without it no gate
+        is trained. They stay as they are.
+      hidden_width: Units of each hidden layer of the gate.
+      hidden_layers: Of them.
+      temperature: Smoothing of the mixture, above 0.
+      scale: Factor of the mixed reward.
+      debias: Largest Spearman correlation with length that is left to each reward
+        before it is mixed, on the feedback that is learned from; 0 corrects nothing.
+    """
+
+    heads: Path | None = None
+    hidden_width: int = 256
+    hidden_layers: int = 2
+    temperature: float = 10.0
+    scale: float = 1.0
+    debias: float = 0.03
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that no gate can have."""
+        for key, fits, expected in (
+            ("temperature", self.temperature > 0, "above 0"),
+            ("hidden_width", self.hidden_width > 0, "1 or more"),
+            ("hidden_layers", self.hidden_layers >= 0, "0 or more"),
+            ("debias", 0 <= self.debias < 1, "at least 0 and below 1"),
+        ):
+            if not fits:
+                raise InputError(
+                    f"found {vars(self)[key]}, expected {expected}",
+                    where=f"mixture.{key}",
+                )
+
+
+@dataclass(frozen=True)
 class RewardConfig:
     """What ``morl fit`` is told where a reward model is trained.
 
@@ -107,6 +128,10 @@ class RewardConfig:
       sources: Feedback to learn from: reader, path below ``data``, objective.
       objectives: What heads are trained for.
       head: Their kind.
+      reading: Which state of a response they read.
+      debias: Largest Spearman correlation with length that is left to each reward, by a
+        correction that is fitted after training and saved with the heads; 0 for none.
+      mixture: A gate over heads that were trained before, in place of heads.
       losses: How each objective learns; the defaults where it is not named.
       weights: What each objective counts for; 1 where it is not named.
       weighting: A conflict-averse weighting, such as upgrad; the weights without one.
@@ -132,6 +157,9 @@ class RewardConfig:
     sources: tuple[DataSource, ...] = ()
     objectives: tuple[str, ...] = OBJECTIVES
     head: HeadChoice = HeadChoice()
+    reading: ReadingChoice = ReadingChoice()
+    debias: float = 0.0
+    mixture: MixtureChoice = MixtureChoice()
     losses: dict[str, LossChoice] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     weighting: str = ""
@@ -172,11 +200,36 @@ class RewardConfig:
                 "one above",
                 where="weights",
             )
+        for name, choice in self.losses.items():
+            if self.mixture.heads is None:
+                check_kind(name, choice, self.head.kind)
+        self._check_features()
         if self.weighting and self.weighting not in WEIGHTINGS:
             raise InputError(
                 f"found {self.weighting!r}, expected one of {', '.join(WEIGHTINGS)}",
                 where="weighting",
             )
+
+    def _check_features(self) -> None:
+        """Refuses what reads features where the backbone is in the step."""
+        if not 0 <= self.debias < 1:
+            raise InputError(
+                f"found {self.debias}, expected at least 0 and below 1", where="debias"
+            )
+        if self.training.mode == "frozen":
+            return
+        for key, given in (
+            ("reading", self.reading != ReadingChoice()),
+            ("debias", self.debias > 0),
+            ("mixture", self.mixture.heads is not None),
+        ):
+            if given:
+                raise InputError(
+                    f"found it with training.mode {self.training.mode}, where heads "
+                    "read the last token's last state in the step; expected mode "
+                    "frozen",
+                    where=key,
+                )
 
 
 Prefs = Float[Array, " k"]
@@ -198,33 +251,6 @@ WEIGHTINGS: Mapping[str, Callable[[Prefs, PRNGKeyArray], Weighting]] = {
     "uncertainty": lambda *_: weighting.uncertainty(),
     "upgrad": lambda prefs, _: weighting.upgrad(prefs),
 }
-
-
-def chosen_losses(choice: LossChoice) -> ObjectiveLosses:
-    """The losses that a configuration names, on log-odds and on rewards."""
-    pairs = {
-        "bradley_terry": lambda gaps, _, mask, weights: bradley_terry(
-            gaps, 0 * gaps, mask, weights=weights
-        ),
-        "margin": lambda gaps, strength, mask, weights: margin_bradley_terry(
-            gaps, 0 * gaps, strength, mask, scale=choice.margin, weights=weights
-        ),
-        "scaled": lambda gaps, strength, mask, weights: scaled_bradley_terry(
-            gaps, 0 * gaps, strength, mask, weights=weights
-        ),
-        "soft": lambda gaps, _, mask, weights: soft_bradley_terry(
-            gaps, 0 * gaps, choice.confidence, mask, weights=weights
-        ),
-    }[choice.pairs]
-    scores = {
-        "squared": squared_error,
-        "huber": partial(huber_error, delta=choice.delta),
-        "binary": binary_cross_entropy,
-    }[choice.scores]
-    keyword = lambda gaps, strength, mask, *, weights=None: pairs(
-        gaps, strength, mask, weights
-    )
-    return ObjectiveLosses(keyword, scores)
 
 
 def chosen_weighting(config: RewardConfig) -> Weighting | None:

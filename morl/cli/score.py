@@ -32,6 +32,7 @@ from morl.rewards.functions import ArraySource
 from morl.rewards.render import explanation_tables
 from morl.rewards.rules.length import Length
 from morl.storage import write_text
+from morl.training.head_scores import reward_names
 
 SCORES = "scores.jsonl"
 
@@ -250,7 +251,7 @@ def _backbone(
             other_template=config.other_template,
         )
     )
-    known = () if found.heads is None else found.heads.objectives
+    known = () if found.heads is None else reward_names(found.heads)
     if missing := [name for name in headed if name not in known]:
         raise InputError(
             f"has heads for {', '.join(known)}, but none for {', '.join(missing)}",

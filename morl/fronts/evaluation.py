@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -30,9 +29,9 @@ from morl.errors import InputError
 from morl.feedback import Record, labelled_pairs, opening_key
 from morl.fronts.fitting import Fitted
 from morl.fronts.pool import Pool
-from morl.models.head_files import feature_rewards
 from morl.rewards.batch import response_text
 from morl.training.features import Features, Progress
+from morl.training.head_scores import head_scores
 
 
 class Evaluation(NamedTuple):
@@ -240,7 +239,7 @@ def _outside(
     """Margins of outside pairs by the heads that are saved, by what they label."""
     heads = fitted.heads
     rewards = np.asarray(
-        feature_rewards(heads, jnp.asarray(features.read(heads.reading))).mean
+        head_scores(heads, features.states(heads.reading), features.lengths).mean
     )
     keys = [opening_key(record) for record in records]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}

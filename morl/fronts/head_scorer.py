@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from morl.assess.scored import Scored, Scorer
 from morl.feedback import Record
 from morl.fronts.fitting import encode_records, read_features, reading_settings
-from morl.models.head_files import HeadSet, feature_rewards
+from morl.models.head_files import HeadSet
 from morl.models.language_model import LanguageModel
 from morl.training.features import Progress
+from morl.training.head_scores import head_scores
 
 
 def head_scorer(
@@ -32,7 +32,7 @@ def head_scorer(
       progress: Called with tokens done and in all, anew for every call of the scorer.
 
     Returns:
-      The scorer; its columns are ``heads.objectives``.
+      The scorer; its columns are :func:`morl.training.head_scores.reward_names`.
     """
     settings = reading_settings(heads)
 
@@ -41,7 +41,8 @@ def head_scorer(
         features = read_features(
             language_model, encoded, settings, cache=cache, progress=progress
         )
-        found = feature_rewards(heads, jnp.asarray(features.read(heads.reading)))
+        states = features.states(heads.reading)
+        found = head_scores(heads, states, features.lengths)
         mean, deviation = map(np.asarray, found)
         return Scored(mean, deviation if deviation.any() else None)
 

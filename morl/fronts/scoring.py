@@ -11,11 +11,12 @@ from morl.errors import InputError
 from morl.feedback import Message, Record
 from morl.fronts.candidates import Candidates
 from morl.fronts.sampling import Sampled
-from morl.models.head_files import HeadSet, feature_rewards
+from morl.models.head_files import HeadSet
 from morl.rewards import Calibration, Composition, calibrate
 from morl.rewards.batch import TextBatch
 from morl.rewards.scoring import score_sources
 from morl.training.features import Features
+from morl.training.head_scores import head_scores, reward_names
 
 
 class Judged(NamedTuple):
@@ -36,7 +37,7 @@ def head_columns(
     heads: HeadSet, features: Features, shape: tuple[int, int]
 ) -> Float[np.ndarray, "b n k"]:
     """Raw rewards of heads on the candidates of every prompt."""
-    values = feature_rewards(heads, jnp.asarray(features.read(heads.reading))).mean
+    values = head_scores(heads, features.states(heads.reading), features.lengths).mean
     return np.asarray(values).reshape(*shape, -1)
 
 
@@ -86,12 +87,12 @@ def score_candidates(
         mask=mask,
     )
     columns = head_columns(heads, features, shape).reshape(len(texts), -1)
-    by_name = dict(zip(heads.objectives, columns.T, strict=True))
+    by_name = dict(zip(reward_names(heads), columns.T, strict=True))
     sourceless = [r.name for r in composition.rewards if r.source is None]
     if missing := [name for name in sourceless if name not in by_name]:
         raise InputError(
             f"{', '.join(missing)} has no source and no head; heads are "
-            f"{heads.objectives}",
+            f"{reward_names(heads)}",
             where="reward",
         )
     scores = score_sources(

@@ -14,7 +14,6 @@ from morl.models.fetch import fetch_smollm2
 from morl.models.head_files import (
     HeadKind,
     HeadSet,
-    feature_rewards,
     load_heads,
     save_heads,
 )
@@ -49,7 +48,6 @@ __all__ = [
     "TransformerConfig",
     "Truncation",
     "check_template",
-    "feature_rewards",
     "fetch_hub",
     "fetch_smollm2",
     "head_rewards",

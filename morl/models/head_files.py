@@ -9,18 +9,11 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 from orbax.checkpoint import v1 as ocp
 
 from morl.errors import InputError
-from morl.models.heads import (
-    Estimate,
-    Head,
-    Reading,
-    States,
-    estimates,
-    linear,
-)
+from morl.models.heads import Head, Reading, linear
 from morl.models.language_model import LanguageModel
 from morl.models.templates import check_template
 from morl.models.truncation import Truncation
@@ -29,6 +22,7 @@ from morl.types import Names
 
 PARAMETERS = "parameters"
 MANIFEST = "heads.json"
+TRANSFORM = "transforms."  # before the names of their arrays, beside the parameters
 VERSION = 2  # 1 did not say where prompts and responses were cut
 
 KindTable: TypeAlias = Mapping[str, Callable[..., Head]]
@@ -66,6 +60,8 @@ class HeadSet:
       truncation: Where prompts and responses were cut when they were fitted; what they
         score, written or sampled, is cut the same way.
       kind: What the parameters mean.
+      transforms: Arrays of the reward transforms that were fitted with them, by name;
+        who scores applies them (:mod:`morl.training.head_scores`).
     """
 
     objectives: Names
@@ -75,17 +71,7 @@ class HeadSet:
     template_hash: str
     truncation: Truncation
     kind: HeadKind = LINEAR
-
-
-def feature_rewards(heads: HeadSet, features: Float[Array, "*batch d"]) -> Estimate:
-    """Mean and deviation of every reward, by heads of any kind.
-
-    Args:
-      heads: What is scored by.
-      features: The hidden states that they read.
-    """
-    head = heads.kind.head
-    return estimates(head, head.read(heads.head, States(features)))
+    transforms: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def save_heads(folder: str | Path, heads: HeadSet) -> None:
@@ -100,6 +86,7 @@ def save_heads(folder: str | Path, heads: HeadSet) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     arrays = {n: np.asarray(leaf) for n, leaf in _by_name(heads.head).items()}
+    arrays |= {TRANSFORM + name: array for name, array in heads.transforms.items()}
     ocp.save(str(beside / PARAMETERS), arrays)
     manifest = {
         "version": VERSION,
@@ -147,7 +134,13 @@ def load_heads(
     check_template(
         backbone.chat.template_hash, manifest.template_hash, allow_other=other_template
     )
-    arrays = _read_arrays(folder / PARAMETERS, manifest.sha256)
+    found = _read_arrays(folder / PARAMETERS, manifest.sha256)
+    transforms = {
+        name.removeprefix(TRANSFORM): array
+        for name, array in found.items()
+        if name.startswith(TRANSFORM)
+    }
+    arrays = {n: a for n, a in found.items() if not n.startswith(TRANSFORM)}
     width = backbone.model.config.width
     wanted = jax.eval_shape(
         lambda: manifest.kind.head.init(
@@ -165,6 +158,7 @@ def load_heads(
         manifest.template_hash,
         manifest.truncation,
         manifest.kind,
+        transforms,
     )
 
 

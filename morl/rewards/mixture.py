@@ -9,6 +9,8 @@ from jaxtyping import Array, Bool, Float, Int
 from morl.rewards.debias import Debias, debiased
 from morl.rewards.schedule import Arrays, Number
 
+MIXTURE = "mixture"  # what the mixed reward is called, beside those of the objectives
+
 
 class Mixture(NamedTuple):
     """How rewards are mixed, alike in training and in use.
@@ -60,10 +62,28 @@ def gated_mixture(
     """
     if present is None:
         present = jnp.ones(rewards.shape, bool)
-    weights = jax.nn.softmax(
+    weights = mixture_weights(gate_logits, temperature, present=present)
+    return scale * jnp.sum(weights * jnp.where(present, rewards, 0), axis=-1)
+
+
+def mixture_weights(
+    gate_logits: Float[Array, "*batch k"],
+    temperature: Number = 10.0,
+    *,
+    present: Bool[Array, "*batch k"] | None = None,
+) -> Float[Array, "*batch k"]:
+    """What each objective counts for: a softmax over those that are there.
+
+    Args:
+      gate_logits: What the gate says of the prompt.
+      temperature: Smoothing above 0.
+      present: Which objectives are there; all where not given.
+    """
+    if present is None:
+        present = jnp.ones(gate_logits.shape, bool)
+    return jax.nn.softmax(
         jnp.where(present, gate_logits / temperature, 0), axis=-1, where=present
     )
-    return scale * jnp.sum(weights * jnp.where(present, rewards, 0), axis=-1)
 
 
 def mixed_reward(

@@ -1,4 +1,4 @@
-"""Frozen features: what a language model's hidden states say of each response.
+"""Frozen features: what hidden states say of each response, and of its prompt.
 
 A prompt and its responses are one packed row, so the prompt is computed once; where
 they are more than a row holds, several rows repeat it. Results are kept on disk in
@@ -22,7 +22,7 @@ from morl.errors import InputError
 from morl.feedback import bucketed_batches
 from morl.models.chat import EncodedRecord
 from morl.models.compiler import wide_products
-from morl.models.heads import Reading
+from morl.models.heads import Reading, States
 from morl.models.language_model import LanguageModel
 from morl.models.transformer import Transformer
 from morl.storage import content_hash, read_arrays, write_arrays
@@ -31,6 +31,7 @@ BOUNDARIES = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1536
 BATCH_TOKENS = 2048
 
 STORED = ("last", "mean")  # poolings on disk; a sum is the mean times the length
+LAYOUT = "prompt first"  # of a record's rows on disk
 
 Progress = Callable[[int, int], None]
 
@@ -53,17 +54,19 @@ class PackedBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Features:
-    """Features of every response of a list of records.
+    """Features of every response of a list of records, and of every prompt.
 
     Args:
       values: ``[responses, layers, poolings, d]`` float32, responses of all records one
         after the other; poolings in the order of :data:`STORED`.
+      prompts: ``[records, layers, poolings, d]`` float32, likewise of each prompt.
       lengths: ``[responses]``, tokens that the assistant wrote.
       starts: ``[records + 1]``, where each record's responses begin.
       layers: Layers read, in order.
     """
 
     values: Float[np.ndarray, "responses l p d"]
+    prompts: Float[np.ndarray, "records l p d"]
     lengths: Int[np.ndarray, " responses"]
     starts: Int[np.ndarray, " records_1"]
     layers: tuple[int, ...]
@@ -74,21 +77,44 @@ class Features:
         Raises:
           InputError: The reading's layer is not among those that were extracted.
         """
+        layer = self.values[:, self._place(reading)]
+        if reading.pooling == "sum":
+            return layer[:, STORED.index("mean")] * self.lengths[:, None]
+        return layer[:, STORED.index(reading.pooling)]
+
+    def read_prompts(self, reading: Reading) -> Float[np.ndarray, "records d"]:
+        """One feature vector a prompt; its mean where responses are summed.
+
+        Raises:
+          InputError: The reading's layer is not among those that were extracted.
+        """
+        layer = self.prompts[:, self._place(reading)]
+        pooling = "mean" if reading.pooling == "sum" else reading.pooling
+        return layer[:, STORED.index(pooling)]
+
+    def states(self, reading: Reading) -> States:
+        """What heads read: every response, beside its prompt.
+
+        Raises:
+          InputError: The reading's layer is not among those that were extracted.
+        """
+        prompts = np.repeat(self.read_prompts(reading), np.diff(self.starts), axis=0)
+        return States(jnp.asarray(self.read(reading)), jnp.asarray(prompts))
+
+    def _place(self, reading: Reading) -> int:
         if reading.layer not in self.layers:
             raise InputError(
                 f"found {reading.layer}, extracted were {self.layers}",
                 where="reading.layer",
             )
-        layer = self.values[:, self.layers.index(reading.layer)]
-        if reading.pooling == "sum":
-            return layer[:, STORED.index("mean")] * self.lengths[:, None]
-        return layer[:, STORED.index(reading.pooling)]
+        return self.layers.index(reading.layer)
 
     def of_records(self, start: int, stop: int) -> "Features":
         """The features of some of the records, from ``start`` up to ``stop``."""
         first, end = self.starts[start], self.starts[stop]
         return Features(
             self.values[first:end],
+            self.prompts[start:stop],
             self.lengths[first:end],
             self.starts[start : stop + 1] - first,
             self.layers,
@@ -176,7 +202,7 @@ def pooled_states(
     num_responses: int,
     layers: tuple[int, ...],
 ) -> Float[Array, "b r l p d"]:
-    """Hidden states of each response: of its last token, and their mean.
+    """Hidden states of prompt and responses: of their last tokens, and their means.
 
     Args:
       model: The backbone.
@@ -185,7 +211,9 @@ def pooled_states(
       layers: Layers to read, from 1; the last is read after the final norm.
 
     Returns:
-      Features in float32, poolings in the order of ``STORED``.
+      Features in float32, the prompt's first and then those of the responses, poolings
+      in the order of ``STORED``. The mean of a response is over the assistant's tokens,
+      that of a prompt over all.
     """
     return _pooling_program()(model, batch, num_responses=num_responses, layers=layers)
 
@@ -213,12 +241,12 @@ def _pooled_states(
     tokens, positions, segments, own = map(jnp.asarray, batch)
     encoding = model(tokens, positions, segments, taps=inner)
     states = dict(zip(inner, encoding.taps, strict=True)) | {depth: encoding.hidden}
-    numbers = jnp.arange(1, num_responses + 1)
+    numbers = jnp.arange(num_responses + 1)
     member = segments[:, None, :] == numbers[None, :, None]  # [b r t]
     places = jnp.arange(tokens.shape[1])[None, None, :]
     last = jnp.max(jnp.where(member, places, -1), axis=-1)
     take_last = places == last[..., None]
-    written = member & (own[:, None, :] > 0)
+    written = member & ((own[:, None, :] > 0) | (numbers == 0)[None, :, None])
     count = jnp.sum(written, axis=-1, keepdims=True)
     take_mean = written / jnp.maximum(count, 1)
     shares = jnp.stack([take_last.astype(jnp.float32), take_mean], axis=2)
@@ -238,7 +266,7 @@ def extract_features(
     boundaries: Sequence[int] = BOUNDARIES,
     progress: Progress | None = None,
 ) -> Features:
-    """Features of every response, computed once and kept.
+    """Features of every response and prompt, computed once and kept.
 
     Args:
       language_model: The frozen backbone.
@@ -260,14 +288,17 @@ def extract_features(
     depth = language_model.model.config.num_layers
     if wrong := [layer for layer in layers if not 1 <= layer <= depth]:
         raise InputError(f"found {wrong}, expected 1 to {depth}", where="layers")
-    pieces = [p for record in records for p in split_record(record, max(boundaries))]
+    split = [split_record(record, max(boundaries)) for record in records]
+    pieces = [piece for each in split for piece in each]
     keys = [_record_key(piece) for piece in pieces]
     unique = dict(zip(keys, pieces, strict=True))
     known: dict[str, Float[np.ndarray, "r l p d"]] = {}
     folder = None
     if cache is not None:
         shape = repr(language_model.model.config)
-        source = content_hash(language_model.fingerprint, shape, layers, "float32")
+        source = content_hash(
+            language_model.fingerprint, shape, layers, "float32", LAYOUT
+        )
         folder = cache / source[:16]
         known = {k: v for k, v in _read_shards(folder) if k in unique}
     total = sum(record_length(record) for record in unique.values())
@@ -283,7 +314,7 @@ def extract_features(
             )
         )
         fresh = {
-            key: pooled[row, : len(missing[key].responses)]
+            key: pooled[row, : 1 + len(missing[key].responses)]
             for row, key in enumerate(group)
         }
         known |= fresh
@@ -295,9 +326,14 @@ def extract_features(
     width = language_model.model.config.width
     empty = np.zeros((0, len(layers), len(STORED), width), np.float32)
     counts = [len(record.responses) for record in records]
-    values = np.concatenate([empty, *(known[key] for key in keys)])
+    values = np.concatenate([empty, *(known[key][1:] for key in keys)])
+    # Every piece of a split record has the whole prompt, so that any will do.
+    first = np.cumsum([0, *(len(each) for each in split)])[:-1]
+    prompts = np.concatenate([empty, *(known[keys[place]][:1] for place in first)])
     lengths = [int(own.sum()) for record in records for own in record.own]
-    return Features(values, np.array(lengths, int), np.cumsum([0, *counts]), layers)
+    return Features(
+        values, prompts, np.array(lengths, int), np.cumsum([0, *counts]), layers
+    )
 
 
 def _record_key(record: EncodedRecord) -> str:

@@ -1,66 +1,85 @@
-"""How a gate learns: from preferences of all objectives, by the mixed score."""
+"""How a gate learns: from preferences of every objective, by the mixed reward."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from morl.errors import InputError
-from morl.models.heads import Head, Readings
-from morl.numerics import WeightedSum, masked_sum
+from morl.models.heads import GatedHead, Head
+from morl.numerics import WeightedSum
 from morl.rewards.mixture import Mixture, mixed_reward
-from morl.training.reward_batch import RewardBatch
-
-MIXTURE = "mixture"
-
-
-class Mixing(NamedTuple):
-    """How a mixture learns.
-
-    Attributes:
-      mixture: What is mixed, and how. A correction for length stays as it was fitted:
-        train it with heads that stay too, or fit it again after them.
-      pairs: From gaps of the mixed score, strengths, a mask and weights to a loss.
-      weight: What that loss counts for, beside those of the objectives.
-      held: What rewards pass through before they are mixed: without a gradient, the
-        gate learns and the heads do not; ``lambda rewards: rewards`` lets both learn.
-    """
-
-    mixture: Mixture
-    pairs: Callable[..., WeightedSum]
-    weight: float = 1.0
-    held: Callable[[Float[Array, "..."]], Float[Array, "..."]] = jax.lax.stop_gradient
+from morl.training.reward_batch import Pairs, RewardBatch
+from morl.training.reward_program import (
+    HEADS,
+    Encode,
+    ObjectiveLosses,
+    right_order,
+    stacked,
+)
+from morl.training.state import Outcome, Params, Program
+from morl.types import Names
 
 
-def mixture_outcome(
-    head: Head, readings: Readings, batch: RewardBatch, mixing: Mixing
-) -> tuple[WeightedSum, WeightedSum]:
-    """Loss of the mixed score over the pairs of every objective, and those in order.
+def mixture_program(
+    names: Names,
+    head: Head,
+    losses: Sequence[ObjectiveLosses],
+    encode: Encode,
+    mixture: Mixture,
+) -> Program:
+    """What a gate minimises over heads that stay as they are.
+
+    Every objective's preferences are to be ordered by the one mixed reward: each gives
+    a loss, combined by weights or by a weighting as those of heads are. Trained is the
+    gate, frozen are the heads that it mixes; a correction for length that was fitted to
+    them therefore stays right.
 
     Args:
-      head: Says what the readings mean.
-      readings: Of the responses ``[b r]``, with a gate.
-      batch: Where the pairs are.
-      mixing: How the mixture learns.
-
-    Raises:
-      InputError: The head has no gate.
+      names: The objectives.
+      head: Of a kind with a gate.
+      losses: How each objective learns from pairs; scores and lists have no part.
+      encode: How rows become states, prompts among them.
+      mixture: Temperature, scale and the correction for length.
 
     References:
       Wang et al., Interpretable Preferences via Multi-Objective Reward Modeling and
       Mixture-of-Experts (arXiv:2406.12845), section 3.2: the second stage.
     """
-    if readings.gate is None:
-        raise InputError("found a head without a gate, expected one", where=MIXTURE)
-    zero = jnp.zeros((), jnp.float32)
-    if batch.pairs is None:
-        return WeightedSum(zero, zero), WeightedSum(zero, zero)
-    means = mixing.held(head.estimate(readings.values).mean)
-    score = mixed_reward(means, readings.gate, batch.lengths, mixing.mixture)
+
+    def outcome(
+        trained: Params, frozen: Params, batch: RewardBatch, key: PRNGKeyArray | None
+    ) -> Outcome:
+        del key
+        states = encode(trained, frozen, batch.rows, None)
+        params = GatedHead(frozen[HEADS], trained[HEADS])
+        readings = head.read(params, states)
+        means = head.estimate(readings.values).mean
+        assert readings.gate is not None  # the kind has one
+        score = mixed_reward(means, readings.gate, batch.lengths, mixture)
+        return stacked(
+            _ordered(score, batch, number, losses[number])
+            for number in range(len(names))
+        )
+
+    return Program(
+        names,
+        outcome,
+        lambda trained, frozen, batch: outcome(trained, frozen, batch, None),
+    )
+
+
+def _ordered(
+    score: Float[Array, "b r"],
+    batch: RewardBatch,
+    number: int,
+    losses: ObjectiveLosses,
+) -> tuple[WeightedSum, WeightedSum]:
+    """The mixed reward as one objective's preferences see it."""
+    assert isinstance(batch.pairs, Pairs)  # a run of a gate has preferences
     at = lambda places: jnp.take_along_axis(score, jnp.asarray(places), axis=1)
     gaps = at(batch.pairs.better) - at(batch.pairs.worse)
-    mask = jnp.any(jnp.asarray(batch.pairs.mask), axis=-1)
-    found = mixing.pairs(gaps, jnp.asarray(batch.pairs.strength), mask, weights=None)
-    return found, masked_sum((gaps > 0).astype(jnp.float32), mask)
+    strength = jnp.asarray(batch.pairs.strength)
+    mask = jnp.asarray(batch.pairs.mask)[..., number]
+    found = losses.pairs(gaps, strength, mask, weights=None)
+    return found, right_order(jax.lax.stop_gradient(gaps), strength, mask)

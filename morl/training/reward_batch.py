@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from morl.errors import InputError
-from morl.feedback import Record, labelled_pairs
+from morl.feedback import Record
 from morl.models.chat import EncodedRecord
 from morl.training.features import PackedBatch, pack
+from morl.training.labels import LabelReader, pairs_or_scores
 from morl.types import Names
 
 
@@ -22,7 +23,7 @@ class Pairs(NamedTuple):
     Attributes:
       better: Number of the preferred response in its row, from 0.
       worse: Number of the other.
-      strength: Strength of the preference.
+      strength: Strength of the preference; 0 of a tie.
       mask: Which objective each is for; nothing where there is none.
     """
 
@@ -41,6 +42,18 @@ class Scores(NamedTuple):
     """
 
     values: Float[Array | np.ndarray, "*n b r k"]
+    mask: Bool[Array | np.ndarray, "*n b r k"]
+
+
+class Ranks(NamedTuple):
+    """Ranked lists: one a row and objective.
+
+    Attributes:
+      values: Rank of each response, 0 for the best; equal ones are tied.
+      mask: Which objectives rank it.
+    """
+
+    values: Int[Array | np.ndarray, "*n b r k"]
     mask: Bool[Array | np.ndarray, "*n b r k"]
 
 
@@ -63,11 +76,11 @@ class FeatureRows(NamedTuple):
 
     Attributes:
       responses: What stands for each response.
-      prompts: What stands for the prompt; None where no head reads it.
+      prompts: What stands for the prompt.
     """
 
     responses: Float[Array | np.ndarray, "*n b r d"]
-    prompts: Float[Array | np.ndarray, "*n b d"] | None
+    prompts: Float[Array | np.ndarray, "*n b d"]
 
 
 class RewardBatch(NamedTuple):
@@ -77,9 +90,10 @@ class RewardBatch(NamedTuple):
       rows: Tokens, or features.
       numbers: Number of each row in the data set: what random draws for it are made
         of, so that they do not depend on where it is computed.
-      lengths: Tokens of each response; 0 where there is none.
+      lengths: Tokens that the assistant wrote in each response; 0 where there is none.
       pairs: Preferences; None where a data set has none, likewise below.
       scores: Scores of responses.
+      ranks: Ranked lists.
     """
 
     rows: TokenRows | FeatureRows
@@ -87,6 +101,7 @@ class RewardBatch(NamedTuple):
     lengths: Int[Array | np.ndarray, "*n b r"]
     pairs: Pairs | None
     scores: Scores | None
+    ranks: Ranks | None = None
 
 
 class Example(NamedTuple):
@@ -97,12 +112,14 @@ class Example(NamedTuple):
       pairs: Better, worse, objective and strength of each preference.
       scores: Response, objective and score.
       where: What it is called in a message.
+      ranks: Response, objective and rank.
     """
 
     record: EncodedRecord
     pairs: tuple[tuple[int, int, int, float], ...]
     scores: tuple[tuple[int, int, float], ...]
     where: str
+    ranks: tuple[tuple[int, int, int], ...] = ()
 
 
 class Widths(NamedTuple):
@@ -112,25 +129,29 @@ class Widths(NamedTuple):
       responses: Most responses of a row.
       pairs: Most preferences of a row; 0 where there are none at all.
       scored: Whether any response has a score.
+      ranked: Whether any has a rank.
     """
 
     responses: int
     pairs: int
     scored: bool
+    ranked: bool = False
 
 
 def make_example(
-    record: Record, encoded: EncodedRecord, objectives: Names
+    record: Record,
+    encoded: EncodedRecord,
+    objectives: Names,
+    readers: Sequence[LabelReader] | None = None,
 ) -> Example | None:
     """A record as a row, with the responses that its labels are about.
-
-    Explicit pairs, rankings and unequal scores give preferences, and single scored
-    responses give scores, as in :func:`morl.feedback.labelled_pairs`.
 
     Args:
       record: The feedback.
       encoded: The same as tokens.
       objectives: What it may be labelled for; other labels are passed over.
+      readers: What each objective learns from, of :mod:`morl.training.labels`;
+        :func:`morl.training.labels.pairs_or_scores` without them.
 
     Returns:
       The row; None where no objective has a label here.
@@ -138,21 +159,16 @@ def make_example(
     Raises:
       InputError: A response that is labelled has no token.
     """
-    pairs = [
-        (pair.better, pair.worse, number, pair.strength)
-        for number, name in enumerate(objectives)
-        for pair in labelled_pairs(record, name)
-    ]
-    scores = []
-    for number, name in enumerate(objectives):
-        labels = record.labels.get(name)
-        if labels is not None and not labelled_pairs(record, name):
-            scores += [
-                (place, number, float(score))
-                for place, score in enumerate(labels.scores or ())
-                if score is not None
-            ]
-    used = sorted({i for b, w, *_ in pairs for i in (b, w)} | {s[0] for s in scores})
+    chosen = readers or (pairs_or_scores,) * len(objectives)
+    found = [read(record, name) for read, name in zip(chosen, objectives, strict=True)]
+    each = list(enumerate(found))
+    pairs = [(b, w, number, s) for number, one in each for b, w, s in one.pairs]
+    scores = [(i, number, s) for number, one in each for i, s in one.scores]
+    ranks = [(i, number, rank) for number, one in each for i, rank in one.ranks]
+    used = sorted(
+        {i for better, worse, *_ in pairs for i in (better, worse)}
+        | {i for i, *_ in (*scores, *ranks)}
+    )
     if not used:
         return None
     where = f"{record.source} {record.id}".strip() or "record"
@@ -168,28 +184,31 @@ def make_example(
     )
     return Example(
         kept,
-        tuple((new[b], new[w], number, float(s)) for b, w, number, s in pairs),
+        tuple((new[b], new[w], number, s) for b, w, number, s in pairs),
         tuple((new[i], number, score) for i, number, score in scores),
         where,
+        tuple((new[i], number, rank) for i, number, rank in ranks),
     )
 
 
 def widths(examples: Iterable[Example]) -> Widths:
     """Room for the largest of the rows."""
-    found = [(len(e.record.responses), len(e.pairs), bool(e.scores)) for e in examples]
-    responses, pairs, scored = zip(*found, strict=True)
-    return Widths(max(responses), max(pairs), any(scored))
+    some = tuple(examples)
+    return Widths(
+        max(len(e.record.responses) for e in some),
+        max(len(e.pairs) for e in some),
+        any(e.scores for e in some),
+        any(e.ranks for e in some),
+    )
 
 
 def label_counts(
     examples: Sequence[Example], num_objectives: int
 ) -> Int[np.ndarray, " k"]:
-    """How many pairs and scores each objective has."""
+    """How many pairs, scores and ranked responses each objective has."""
     counts = np.zeros(num_objectives, int)
     for example in examples:
-        for *_, number, _ in example.pairs:
-            counts[number] += 1
-        for _, number, _ in example.scores:
+        for *_, number, _ in (*example.pairs, *example.scores, *example.ranks):
             counts[number] += 1
     return counts
 
@@ -241,13 +260,12 @@ def labelled(
         np.ones((count, room.pairs), np.float32),
         np.zeros((count, room.pairs, k), bool),
     )
-    scores = Scores(
-        np.zeros((count, room.responses, k), np.float32),
-        np.zeros((count, room.responses, k), bool),
-    )
+    each = (count, room.responses, k)
+    scores = Scores(np.zeros(each, np.float32), np.zeros(each, bool))
+    ranks = Ranks(np.zeros(each, np.int32), np.zeros(each, bool))
     lengths = np.zeros((count, room.responses), np.int32)
     for row, example in enumerate(examples):
-        sizes = [len(response) for response in example.record.responses]
+        sizes = [int(own.sum()) for own in example.record.own]
         lengths[row, : len(sizes)] = sizes
         for place, (better, worse, number, strength) in enumerate(example.pairs):
             pairs.better[row, place], pairs.worse[row, place] = better, worse
@@ -256,10 +274,14 @@ def labelled(
         for response, number, score in example.scores:
             scores.values[row, response, number] = score
             scores.mask[row, response, number] = True
+        for response, number, rank in example.ranks:
+            ranks.values[row, response, number] = rank
+            ranks.mask[row, response, number] = True
     return RewardBatch(
         rows,
         np.asarray(numbers, np.int32),
         lengths,
         pairs if room.pairs else None,
         scores if room.scored else None,
+        ranks if room.ranked else None,
     )

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, PRNGKeyArray, PyTree
@@ -15,11 +16,13 @@ from morl.models.config import DTYPES, TransformerConfig
 from morl.models.heads import Head
 from morl.models.layout import adapt, stack_layers
 from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
+from morl.rewards.mixture import Mixture
 from morl.training.bounds import check_numbers
-from morl.training.mixing import Mixing
+from morl.training.mixing import mixture_program
 from morl.training.optimizer import OptimizerSettings, make_optimizer
 from morl.training.reward_program import (
     BACKBONE,
+    CUTS,
     HEADS,
     ObjectiveLosses,
     Split,
@@ -96,8 +99,8 @@ class Design(NamedTuple):
       learning_rate: Of a step.
       weighting: What chooses weights from gradients; None keeps those given.
       remat: What layers keep for the backward pass; None keeps everything.
-      mixing: How the mixture of a gated head learns, after the objectives; a weighting
-        sees one loss more, then.
+      mixture: What the gate of gated heads learns to mix, the heads themselves staying
+        as they are; None where heads are trained.
     """
 
     names: Names
@@ -107,7 +110,7 @@ class Design(NamedTuple):
     learning_rate: optax.Schedule
     weighting: Weighting | None = None
     remat: Remat | None = None
-    mixing: Mixing | None = None
+    mixture: Mixture | None = None
 
 
 class Parts(NamedTuple):
@@ -170,7 +173,8 @@ def reward_parts(
 
     Args:
       backbone: From :func:`prepared_backbone`; None where rows are features.
-      head: Parameters of the heads.
+      head: Parameters of the heads; with a mixture those of gated ones, of which the
+        gate is trained.
       design: Functions that the model is made of.
       settings: What is trained.
       optimizer: How.
@@ -184,14 +188,20 @@ def reward_parts(
         encode = token_encoder(
             backbone.graph, dtype=settings.dtype, remat=design.remat, held=held
         )
-    program = reward_program(
-        design.names,
-        design.head,
-        design.losses,
-        encode,
-        dropout=settings.mode == "lora" and settings.adapters.dropout > 0,
-        mixing=design.mixing,
-    )
+    if design.mixture is None:
+        params |= _thresholds(design)
+        program = reward_program(
+            design.names,
+            design.head,
+            design.losses,
+            encode,
+            dropout=settings.mode == "lora" and settings.adapters.dropout > 0,
+        )
+    else:
+        frozen[HEADS], params[HEADS] = head
+        program = mixture_program(
+            design.names, design.head, design.losses, encode, design.mixture
+        )
     update = Update(
         make_optimizer(optimizer, design.learning_rate),
         design.weighting,
@@ -201,13 +211,27 @@ def reward_parts(
     return Parts(program, update, params, frozen, graph)
 
 
+def _thresholds(design: Design) -> Params:
+    """Free parameters of ordinal objectives: thresholds around 0, a nat apart."""
+    step = float(np.log(np.expm1(1.0)))
+    counts = {
+        name: losses.num_cuts
+        for name, losses in zip(design.names, design.losses, strict=True)
+        if losses.num_cuts
+    }
+    cuts = {
+        name: jnp.full(count, step, jnp.float32).at[0].set(-(count - 1) / 2)
+        for name, count in counts.items()
+    }
+    return {CUTS: cuts} if cuts else {}
+
+
 def start(parts: Parts, design: Design, settings: TrainingSettings) -> TrainState:
     """The state before the first step."""
-    last = () if design.mixing is None else (design.mixing.weight,)
     return init_state(
         parts.params,
         parts.update.optimizer,
-        jnp.asarray((*design.weights, *last), jnp.float32),
+        jnp.asarray(design.weights, jnp.float32),
         jax.random.key(settings.seed),
         weighting=design.weighting,
         averaged=settings.average_decay > 0,

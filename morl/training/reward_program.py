@@ -1,7 +1,7 @@
 """Reward models as a program: rows to states, readings, losses of every objective."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -10,18 +10,18 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
-from morl.errors import InputError
+from morl.losses import ordered_thresholds, plackett_luce
 from morl.models.adapters import AdapterParam
 from morl.models.heads import Head, Readings, States
 from morl.models.layout import arrange_fused, drop_inputs
 from morl.models.transformer import ANYWHERE, Held, Remat, Transformer
 from morl.numerics import WeightedSum, masked_sum
-from morl.training.mixing import MIXTURE, Mixing, mixture_outcome
 from morl.training.reward_batch import FeatureRows, RewardBatch, TokenRows
 from morl.training.state import Outcome, Params, Program
 from morl.types import Names
 
 BACKBONE, HEADS = "backbone", "heads"
+CUTS = "cuts"  # free parameters of ordinal objectives' thresholds, by their names
 
 Row: TypeAlias = TokenRows | FeatureRows
 Encode: TypeAlias = Callable[
@@ -33,12 +33,19 @@ class ObjectiveLosses(NamedTuple):
     """How one objective learns from each kind of feedback.
 
     Attributes:
-      pairs: From log-odds ``[n]``, strengths, a mask and weights to a loss.
+      pairs: From log-odds ``[n]``, strengths (0 of a tie), a mask and weights to a
+        loss.
       scores: From rewards ``[n]``, scores, a mask and weights to a loss.
+      num_cuts: Thresholds between the grades of ordinal scores, which are learned and
+        given to ``scores`` as ``thresholds``; 0 where there are none.
+      distribution: From raw numbers ``[n, m]`` of the head, scores and a mask to a
+        loss, in place of ``scores``, for heads that say a distribution.
     """
 
     pairs: Callable[..., WeightedSum]
     scores: Callable[..., WeightedSum]
+    num_cuts: int = 0
+    distribution: Callable[..., WeightedSum] | None = None
 
 
 class Split(NamedTuple):
@@ -120,17 +127,12 @@ def encode_features(
     """Rows whose features are known already."""
     del trained, frozen, key
     assert isinstance(rows, FeatureRows)
-    prompts = None if rows.prompts is None else jnp.asarray(rows.prompts)
-    return _states(jnp.asarray(rows.responses), prompts)
+    return _states(jnp.asarray(rows.responses), jnp.asarray(rows.prompts))
 
 
-def _states(
-    responses: Float[Array, "b r d"], prompts: Float[Array, "b d"] | None
-) -> States:
+def _states(responses: Float[Array, "b r d"], prompts: Float[Array, "b d"]) -> States:
     """States in float32, the prompt's beside each of its responses."""
     wide = responses.astype(jnp.float32)
-    if prompts is None:
-        return States(wide)
     shared = prompts.astype(jnp.float32)[:, None]
     return States(wide, jnp.broadcast_to(shared, wide.shape))
 
@@ -149,7 +151,6 @@ def reward_program(
     encode: Encode,
     *,
     dropout: bool = False,
-    mixing: Mixing | None = None,
 ) -> Program:
     """What a reward model minimises.
 
@@ -159,18 +160,7 @@ def reward_program(
       losses: How each objective learns.
       encode: How rows become states.
       dropout: Whether ``encode`` draws at random while training.
-      mixing: How the mixture of a gated head learns, as one more loss after those of
-        the objectives; None where there is no mixture.
-
-    Raises:
-      InputError: An objective has the name of the mixture's loss.
     """
-    if mixing is not None and MIXTURE in names:
-        raise InputError(
-            f"found {MIXTURE!r}, expected another name: it is that of the mixture's "
-            "loss",
-            where="objectives",
-        )
 
     def outcome(
         trained: Params, frozen: Params, batch: RewardBatch, key: PRNGKeyArray | None
@@ -181,22 +171,27 @@ def reward_program(
         states = encode(trained, frozen, batch.rows, drop)
         readings = head.read(trained[HEADS], states)
         draws = None if key is None else jnp.asarray(batch.numbers)
-        parts = [
-            _objective(head, readings, batch, number, losses[number], draws)
-            for number in range(len(names))
-        ]
-        if mixing is not None:
-            parts.append(mixture_outcome(head, readings, batch, mixing))
-        total, right = zip(*parts, strict=True)
-        stack = lambda *leaves: jnp.stack(leaves)
-        metrics = {"accuracy": jax.tree.map(stack, *right)}
-        return Outcome(jax.tree.map(stack, *total), metrics)
+        cuts = trained.get(CUTS, {})
+        return stacked(
+            _objective(
+                head, readings, batch, number, losses[number], draws, cuts.get(name)
+            )
+            for number, name in enumerate(names)
+        )
 
     return Program(
-        names if mixing is None else (*names, MIXTURE),
+        names,
         outcome,
         lambda trained, frozen, batch: outcome(trained, frozen, batch, None),
     )
+
+
+def stacked(parts: Iterable[tuple[WeightedSum, WeightedSum]]) -> Outcome:
+    """Losses of every objective, and how many of its preferences are in order."""
+    total, right = zip(*parts, strict=True)
+    stack = lambda *leaves: jnp.stack(leaves)
+    metrics = {"accuracy": jax.tree.map(stack, *right)}
+    return Outcome(jax.tree.map(stack, *total), metrics)
 
 
 def _objective(
@@ -206,6 +201,7 @@ def _objective(
     number: int,
     losses: ObjectiveLosses,
     draws: Int[Array, " b"] | None,
+    cuts: Float[Array, " cuts"] | None,
 ) -> tuple[WeightedSum, WeightedSum]:
     """Loss of one objective, and how many of its pairs are in the right order."""
     values = readings.values[..., number, :]  # [b r m]
@@ -220,13 +216,60 @@ def _objective(
         each, weights = _members(gaps, mask, draws)
         found = _added(found, losses.pairs(gaps, strength, each, weights=weights))
         mean = head.estimate(better).mean - head.estimate(worse).mean
-        right = masked_sum((mean > 0).astype(jnp.float32), mask)
+        right = right_order(mean, pairs.strength, mask)
     if batch.scores is not None:
-        points, mask = head.points(values), jnp.asarray(batch.scores.mask)[..., number]
-        wanted = jnp.broadcast_to(batch.scores.values[..., number, None], points.shape)
-        each, weights = _members(points, mask, draws)
-        found = _added(found, losses.scores(points, wanted, each, weights=weights))
+        wanted = jnp.asarray(batch.scores.values)[..., number]
+        mask = jnp.asarray(batch.scores.mask)[..., number]
+        if losses.distribution is not None:
+            found = _added(found, losses.distribution(values, wanted, mask))
+        else:
+            points = head.points(values)
+            each, weights = _members(points, mask, draws)
+            wanted = jnp.broadcast_to(wanted[..., None], points.shape)
+            learned = {} if cuts is None else {"thresholds": ordered_thresholds(cuts)}
+            found = _added(
+                found, losses.scores(points, wanted, each, weights=weights, **learned)
+            )
+    if batch.ranks is not None:
+        ranks = jnp.asarray(batch.ranks.values)[..., number]
+        mask = jnp.asarray(batch.ranks.mask)[..., number]
+        found = _added(found, _listed(head.points(values), ranks, mask, draws))
+        mean = head.estimate(values).mean
+        right = _added(right, _ranked_right(mean, ranks, mask))
     return found, right
+
+
+def right_order(
+    gaps: Float[Array, "b p"],
+    strength: Float[Array | np.ndarray, "b p"],
+    mask: Bool[Array, "b p"],
+) -> WeightedSum:
+    """How many preferences a reward orders as they are; ties are not counted."""
+    return masked_sum((gaps > 0).astype(jnp.float32), mask & (strength > 0))
+
+
+def _listed(
+    points: Float[Array, "b r j"],
+    ranks: Int[Array, "b r"],
+    mask: Bool[Array, "b r"],
+    draws: Int[Array, " b"] | None,
+) -> WeightedSum:
+    """The likelihood of every list, for each member that learns by itself."""
+    rewards = jnp.moveaxis(points, -1, 1)
+    every = lambda x: jnp.broadcast_to(x[:, None], rewards.shape)
+    weights = None
+    if draws is not None and rewards.shape[1] > 1:
+        weights = bootstrap_weights(draws, rewards.shape[1])
+    return plackett_luce(rewards, every(ranks), every(mask), weights=weights)
+
+
+def _ranked_right(
+    mean: Float[Array, "b r"], ranks: Int[Array, "b r"], mask: Bool[Array, "b r"]
+) -> WeightedSum:
+    above = ranks[:, :, None] < ranks[:, None, :]
+    both = mask[:, :, None] & mask[:, None, :]
+    right = mean[:, :, None] > mean[:, None, :]
+    return masked_sum(right.astype(jnp.float32), both & above)
 
 
 def _members(

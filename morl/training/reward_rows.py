@@ -29,11 +29,11 @@ class FeatureTable(NamedTuple):
 
     Attributes:
       responses: One row a response; zeros where an example has fewer.
-      prompts: One a prompt; None where no head reads it.
+      prompts: One a prompt.
     """
 
     responses: Float[np.ndarray, "n r d"]
-    prompts: Float[np.ndarray, "n d"] | None
+    prompts: Float[np.ndarray, "n d"]
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,8 @@ class RowMaker:
             )
         # A row that only pads has no labels, so any features stand for it.
         place = np.where(rows == PADDING, 0, rows)
-        prompts = self.features.prompts
         found = FeatureRows(
-            self.features.responses[place],
-            None if prompts is None else prompts[place],
+            self.features.responses[place], self.features.prompts[place]
         )
         return labelled(
             found, some, rows, room=self.room, num_objectives=self.num_objectives

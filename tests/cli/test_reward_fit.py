@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import yaml
 
-from morl.cli.reward_model import LossChoice, RewardConfig, chosen_losses
+from morl.cli.config import settings_from
+from morl.cli.head_kinds import KINDS
+from morl.cli.loss_choices import LossChoice, chosen_losses
+from morl.cli.reward_model import RewardConfig
 from morl.feedback import Labels, Pair, plain_record, write_jsonl
 from morl.models.head_files import load_heads
 from morl.models.heads import head_rewards
 from morl.models.language_model import load_language_model
 from morl.storage import read_json
+from morl.training.head_scores import reward_names, saved_debias
 
 CONFIG = {
     "model": "model",
@@ -191,7 +195,9 @@ def test_a_dry_run_writes_nothing(folder, command):
     assert not (folder.root / "out").exists()
 
 
-@pytest.mark.parametrize("pairs", ["bradley_terry", "margin", "scaled", "soft"])
+@pytest.mark.parametrize(
+    "pairs", ["bradley_terry", "margin", "scaled", "soft", "rao_kupper", "davidson"]
+)
 @pytest.mark.parametrize("scores", ["squared", "huber", "binary"])
 def test_every_named_loss_is_finite_and_counts_its_labels(pairs, scores):
     losses = chosen_losses(LossChoice(pairs, scores))
@@ -202,6 +208,132 @@ def test_every_named_loss_is_finite_and_counts_its_labels(pairs, scores):
         assert found.weight == 1
 
 
+def test_settings_that_were_written_read_back_as_the_same(folder, command):
+    loss = {"pairs": "margin", "margin": 0.5}
+    ran = command(*folder(losses={"helpful": loss}), "--dry-run")
+    assert ran.code == 0, ran.err
+    written = ran.out.partition("would load")[0]
+    assert yaml.safe_load(written)["losses"]["helpful"]["margin"] == 0.5
+    again = settings_from(RewardConfig, yaml.safe_load(written), "written")
+    assert again.losses["helpful"] == LossChoice("margin", margin=0.5)
+
+
 def test_objectives_are_named_once():
     with pytest.raises(ValueError, match="each once"):
         replace(RewardConfig(), objectives=("a", "a"))
+
+
+FAST_LOOP = {"num_steps": 12, "log_every": 12}
+
+
+def test_a_gate_is_trained_over_the_heads_of_a_run_and_scores_with_them(
+    folder, command
+):
+    assert command(*folder(loop=FAST_LOOP)).code == 0
+    pairs = {"labels": "pairs"}
+    mixed = {
+        "mixture": {"heads": "out", "hidden_width": 8, "debias": 0.3},
+        "losses": {"helpful": pairs, "harmless": pairs},
+        "loop": FAST_LOOP,
+    }
+    command_line = folder(**mixed)
+    ran = command(*command_line[:3], "gate", *command_line[4:])
+    assert ran.code == 0, ran.err
+    assert "mixture" in ran.out
+    backbone = load_language_model("model")
+    plain = load_heads("out/heads", backbone)
+    gated = load_heads("gate/heads", backbone, kinds=KINDS)
+    np.testing.assert_array_equal(gated.head.heads.weight, plain.head.weight)
+    assert reward_names(gated) == ("helpful", "harmless", "mixture")
+    assert (gated.reading, gated.truncation) == (plain.reading, plain.truncation)
+    found = read_json("gate/result.json")
+    assert found["debias"].keys() == {"helpful", "harmless"}
+    assert found["length_correlation"].keys() == {"helpful", "harmless", "mixture"}
+    # Here the two objectives want the opposite of the same pairs.
+    share = lambda name: found["evaluation"][f"evaluation/accuracy/{name}"]
+    assert share("helpful") + share("harmless") == pytest.approx(1)
+    ran = command(
+        *("evaluate", "gate", "--model", "model", "--suite", "accuracy"),
+        *("--on", "jsonl:feedback.jsonl", "--out", "found", "--cache", "cache"),
+    )
+    assert ran.code == 0, ran.err
+    rows = read_json("found/evaluation.json")["findings"][0]["tables"][0]["rows"]
+    judges = {(row["objective"], row["head"]) for row in rows}
+    assert ("helpful", "mixture") in judges and ("helpful", "harmless") not in judges
+
+
+def test_a_correction_for_length_is_fitted_and_saved_with_the_heads(folder, command):
+    ran = command(*folder(debias=0.3, loop=FAST_LOOP))
+    assert ran.code == 0, ran.err
+    heads = load_heads("out/heads", load_language_model("model"))
+    debias = saved_debias(heads)
+    assert debias.coefficients[0] > 0  # long answers are better here
+    found = read_json("out/result.json")
+    assert found["debias"]["helpful"] == pytest.approx(float(debias.coefficients[0]))
+    correlation = found["length_correlation"]["helpful"]
+    assert abs(correlation["value"]) < 0.6
+    assert correlation["prompts"] == correlation["count"] / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "loss"),
+    [
+        ("linear", {"scores": "ordinal", "grades": 2, "labels": "scores"}),
+        ("linear", {"pairs": "plackett_luce"}),
+        ("ensemble", {"pairs": "plackett_luce"}),
+        ("mlp", {"pairs": "davidson", "tie": 0.2}),
+        ("quantile", {"scores": "pinball", "labels": "scores"}),
+        ("gaussian", {"scores": "gaussian", "labels": "scores"}),
+    ],
+)
+def test_objectives_learn_by_every_loss_that_a_configuration_names(
+    folder, command, head, loss
+):
+    kind = {"kind": head, "hidden_width": 8, "members": 3}
+    ran = command(*folder(head=kind, losses={"harmless": loss}))
+    assert ran.code == 0, ran.err
+    found = read_json("out/result.json")["evaluation"]
+    assert np.isfinite(found["evaluation/loss/harmless"])
+    assert found["evaluation/accuracy/helpful"] == 1.0
+    backbone = load_language_model("model")
+    assert load_heads("out/heads", backbone, kinds=KINDS).kind.name == head
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"losses": {"helpful": {"scores": "pinball"}}},
+            "losses.helpful.scores: found pinball with linear heads, expected",
+        ),
+        (
+            {"losses": {"harmless": {"scores": "ordinal", "labels": "scores"}}},
+            None,
+        ),
+        (
+            {"losses": {"harmless": {"labels": "scores", "scores": "binary"}}},
+            None,
+        ),
+        ({"losses": {"helpful": {"grades": 1}}}, "losses.grades: found 1"),
+        ({"losses": {"helpful": {"pairs": "rao_kupper", "tie": 0}}}, "losses.tie"),
+        ({"reading": {"layer": 9}}, "reading.layer: found 9, "),
+        ({"debias": 1.5}, "debias: found 1.5, expected at least 0 and below 1"),
+        ({"mixture": {"heads": "nowhere"}}, "nowhere: found no heads.json"),
+        ({"mixture": {"temperature": 0}}, "mixture.temperature: found 0"),
+        (
+            {"training": {"mode": "full", "batch_size": 8}, "debias": 0.1},
+            "debias: found it with training.mode full",
+        ),
+    ],
+)
+def test_heads_and_losses_that_cannot_be_are_refused(folder, command, changes, said):
+    if said is None:
+        bad = Labels(scores=(0.5, 7.0))
+        odd = plain_record("a", ["words", "b"], {"harmless": bad}, source="odd", id="7")
+        write_jsonl("feedback.jsonl", [*records(), odd])
+        said = "odd 7: found a score of "
+    ran = command(*folder(**changes))
+    assert ran.code == 2
+    assert said in " ".join(ran.err.split())
+    assert not (folder.root / "out").exists()

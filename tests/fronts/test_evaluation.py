@@ -19,7 +19,11 @@ ROWS = np.arange(NUM_RECORDS, dtype=np.int32)
 OBJECTIVE = ROWS % 2
 LABELLED = ROWS[::4]
 NOTHING = Features(
-    np.zeros((0, 1, 2, 3), np.float32), np.zeros(0, int), np.zeros(1, int), (1,)
+    np.zeros((0, 1, 2, 3), np.float32),
+    np.zeros((0, 1, 2, 3), np.float32),
+    np.zeros(0, int),
+    np.zeros(1, int),
+    (1,),
 )
 
 

@@ -1,5 +1,6 @@
 """Heads of a pool: what selects has seen nothing of what judges, and the reverse."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -42,6 +43,7 @@ def feedback():
     values = rng.normal(size=(2 * NUM_RECORDS, 1, 2, WIDTH)).astype(np.float32)
     features = Features(
         values,
+        np.zeros((NUM_RECORDS, 1, 2, WIDTH), np.float32),
         np.full(2 * NUM_RECORDS, 3),
         2 * np.arange(NUM_RECORDS + 1),
         (1,),
@@ -93,7 +95,7 @@ def with_other_features(features, part):
     """The features with those of a part's responses shifted and stretched."""
     own = np.repeat(part, 2)[:, None, None, None]
     values = np.where(own, 3 * features.values + 5, features.values)
-    return Features(values, features.lengths, features.starts, features.layers)
+    return replace(features, values=values)
 
 
 @pytest.mark.slow

@@ -19,7 +19,8 @@ LENGTHS = np.array([[1, 4, 2], [3, 5, 2]])
 def scored_by():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(6, 1, 2, 4)).astype(np.float32)
-    features = Features(values, LENGTHS.ravel(), np.array([0, 3, 6]), (1,))
+    prompts = np.zeros((2, 1, 2, 4), np.float32)
+    features = Features(values, prompts, LENGTHS.ravel(), np.array([0, 3, 6]), (1,))
     head = LinearHead(jnp.asarray(rng.normal(size=(4, 1)), jnp.float32), jnp.zeros(1))
     heads = HeadSet(
         ("helpful",), Reading(1, "last"), head, "f", "t", Truncation(512, 256)

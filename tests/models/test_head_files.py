@@ -15,13 +15,14 @@ from morl.models.config import TransformerConfig
 from morl.models.head_files import (
     HeadKind,
     HeadSet,
-    feature_rewards,
     load_heads,
     save_heads,
 )
 from morl.models.heads import (
     Reading,
+    States,
     ensemble,
+    estimates,
     gaussian,
     init_linear_head,
     linear,
@@ -156,12 +157,29 @@ def test_heads_of_every_kind_score_as_before_they_were_saved(
     found = load_heads(tmp_path / "heads", backbone, kinds=KINDS)
     assert same(given, found)
     assert found.kind == given.kind
-    features = jax.random.normal(jax.random.key(4), (5, 16))
-    expected = feature_rewards(given, features)
-    assert expected.mean.shape == expected.deviation.shape == (5, 3)
-    jax.tree.map(
-        np.testing.assert_array_equal, feature_rewards(found, features), expected
+    states = States(jax.random.normal(jax.random.key(4), (5, 16)))
+    expected, read = (
+        estimates(each.kind.head, each.kind.head.read(each.head, states))
+        for each in (given, found)
     )
+    assert expected.mean.shape == expected.deviation.shape == (5, 3)
+    jax.tree.map(np.testing.assert_array_equal, read, expected)
+
+
+def test_transforms_come_back_with_the_heads_under_their_digest(
+    backbone, heads, tmp_path
+):
+    transforms = {"debias.mean": np.array(3.5, np.float32), "other": np.arange(3.0)}
+    given = replace(heads, transforms=transforms)
+    save_heads(tmp_path / "heads", given)
+    found = load_heads(tmp_path / "heads", backbone)
+    assert found.transforms.keys() == transforms.keys()
+    for name, array in transforms.items():
+        np.testing.assert_array_equal(found.transforms[name], array)
+    digest = json.loads((tmp_path / "heads" / "heads.json").read_text())["sha256"]
+    save_heads(tmp_path / "bare", heads)
+    bare = json.loads((tmp_path / "bare" / "heads.json").read_text())["sha256"]
+    assert digest != bare
 
 
 def test_a_manifest_that_names_no_kind_is_of_linear_heads(backbone, heads, tmp_path):

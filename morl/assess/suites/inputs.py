@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from morl.assess.scored import Scored
 from morl.errors import InputError
 from morl.feedback import Record, labelled_pairs, opening_key
+from morl.rewards.mixture import MIXTURE
 from morl.types import Names
 
 
@@ -70,8 +71,10 @@ def prompt_groups(records: Iterable[Record]) -> Int[np.ndarray, " records"]:
 
 
 def judging(objective: str, heads: Names) -> Names:
-    """Who judges an objective: the head of its name, or all where there is none."""
-    return (objective,) if objective in heads else heads
+    """Who judges an objective: the head of its name, and a mixture; or all heads."""
+    if objective not in heads:
+        return heads
+    return (objective, *(name for name in heads if name == MIXTURE))
 
 
 def of_source(record: Record) -> str:
