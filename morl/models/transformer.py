@@ -15,6 +15,8 @@ from morl.models.attention import (
     Heads,
     Rotary,
     attend,
+    attend_from,
+    bias_of,
     chunk_biases,
     recent,
     rotary,
@@ -185,6 +187,38 @@ class Block(nnx.Module):
         """The residual stream of ``batch`` whole rows, one layer further."""
         return self.finish(x, attend(self.heads(x, table, batch), biases))
 
+    def at(
+        self,
+        x: Float[Array, "d n"],
+        table: Rotary,
+        bias: Float[Array, "b s q"],
+        places: Int[Array, "b p"],
+    ) -> Float[Array, "d m"]:
+        """The same for some tokens of each row alone, which see all of it.
+
+        Args:
+          x: The residual stream of all tokens.
+          table: Their rotary angles.
+          bias: What attention adds to the scores of those tokens.
+          places: Where they stand in their rows.
+        """
+        heads = self.heads(x, table, len(places))
+        chosen = jax.vmap(lambda row, at: row[..., at])(heads.queries, places)
+        mixed = attend_from(heads._replace(queries=chosen), bias)
+        return self.finish(columns_at(x, places), mixed)
+
+
+def columns_at(x: Float[Array, "d n"], places: Int[Array, "b p"]) -> Float[Array, "d m"]:
+    """Columns of the residual stream, row by row of the batch.
+
+    Examples:
+      >>> print(columns_at(jnp.arange(6.0)[None], jnp.array([[2], [0]])))
+      [[2. 3.]]
+    """
+    rows = rearrange(x, "d (b t) -> b d t", b=len(places))
+    chosen = jax.vmap(lambda row, at: row[:, at])(rows, places)
+    return rearrange(chosen, "b d p -> d (b p)")
+
 
 class Transformer(nnx.Module):
     """A decoder-only language model: tokens in, hidden states out.
@@ -244,10 +278,16 @@ class Transformer(nnx.Module):
           allowed: Which tokens of the row each token may see, its future aside.
           positions: Position of each token.
         """
+        return chunk_biases(self.seen(allowed, positions), self.groups)
+
+    def seen(
+        self, allowed: Bool[Array, "b t t"], positions: Int[Array, "b t"]
+    ) -> Bool[Array, "b t t"]:
+        """Of the tokens that each may see, those behind it and within the window."""
         seen = allowed & jnp.tri(allowed.shape[1], dtype=bool)[None]
         if self.config.window is not None:
             seen = seen & recent(positions, positions, self.config.window)
-        return chunk_biases(seen, self.groups)
+        return seen
 
     def __call__(
         self,
@@ -286,16 +326,58 @@ class Transformer(nnx.Module):
         batch, _ = tokens.shape
         biases = self.biases(visible(segments, segments), positions)
         table = self.rotary(positions.reshape(-1))
-
-        def layer(block: Block, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
-            return held.stream(block(x, table, biases, batch))
-
-        if remat is not None:
-            layer = jax.checkpoint(layer, policy=remat)
-        x = held.embedded(self.embed(held.tokens(tokens.reshape(-1))))
-        x, states = self._through(layer, held.stream(x), taps)
+        layer = _layer(lambda block, x: block(x, table, biases, batch), remat, held)
+        x, states = self._through(layer, self._embedded(tokens, held), taps)
         rows = lambda x: rearrange(x, "d (b t) -> b t d", b=batch)
         return Encoding(rows(self.norm(x)), tuple(map(rows, states)))
+
+    def at(
+        self,
+        tokens: Int[Array, "b t"],
+        positions: Int[Array, "b t"],
+        segments: Int[Array, "b t"],
+        places: Int[Array, "b p"],
+        *,
+        remat: Remat | None = None,
+        held: Held = ANYWHERE,
+    ) -> Float[Array, "b p d"]:
+        """Hidden states of some tokens of each row, those that heads read.
+
+        They are those of a call, by less work: in the last layer, the other tokens give
+        no more than keys and values. Where layers are stacked, and so run alike, the
+        last one computes all of them.
+
+        Args:
+          tokens: As in a call; so are positions, segments, ``remat`` and ``held``.
+          positions: Position of each token.
+          segments: What each belongs to.
+          places: Where in their rows the tokens stand.
+          remat: What a layer keeps for its backward pass.
+          held: Where activations are held.
+        """
+        batch, _ = tokens.shape
+        seen = self.seen(visible(segments, segments), positions)
+        biases = chunk_biases(seen, self.groups)
+        table = self.rotary(positions.reshape(-1))
+        layer = _layer(lambda block, x: block(x, table, biases, batch), remat, held)
+        x = self._embedded(tokens, held)
+        if self.stack is not None:
+            x, _ = self._through(layer, x, ())
+            x = columns_at(x, places)
+        else:
+            *before, last = self.layers
+            for block in before:
+                x = layer(block, x)
+            rows = jax.vmap(lambda row, at: row[at])(seen, places)
+            bias = bias_of(rows, self.groups)
+            end = lambda block, x: block.at(x, table, bias, places)
+            x = _layer(end, remat, held)(last, x)
+        return rearrange(self.norm(x), "d (b p) -> b p d", b=batch)
+
+    def _embedded(self, tokens: Int[Array, "b t"], held: Held) -> Float[Array, "d n"]:
+        """The residual stream before the first layer."""
+        found = held.embedded(self.embed(held.tokens(tokens.reshape(-1))))
+        return held.stream(found)
 
     def _through(
         self, layer: Layer, x: Float[Array, "d n"], taps: Sequence[int]
@@ -332,3 +414,9 @@ class Transformer(nnx.Module):
         """The logits of hidden states that are columns, as in decoding."""
         matrix = self.embedding if self.head is None else self.head
         return jnp.matmul(matrix[...], hidden, preferred_element_type=jnp.float32)
+
+
+def _layer(run: Layer, remat: Remat | None, held: Held) -> Layer:
+    """A layer whose output is held in its place, and computed again if asked to."""
+    layer = lambda block, x: held.stream(run(block, x))
+    return layer if remat is None else jax.checkpoint(layer, policy=remat)
