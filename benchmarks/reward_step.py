@@ -13,7 +13,7 @@ with its batches and its metrics, beside the compiled step alone.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -365,9 +365,7 @@ def all_cases(
     yield whole_loop(shared, settings, folder)
 
 
-def show_profile(
-    training: Training, model: LanguageModel, settings: Settings
-) -> None:
+def show_profile(training: Training, model: LanguageModel, settings: Settings) -> None:
     """Where a step without a shared prompt spends its time."""
     state, fed = [fresh(training)], training.batches[0]
 

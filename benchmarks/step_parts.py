@@ -1,4 +1,4 @@
-"""Where a training step spends its time: its parts, alone, beside the products' peak."""
+"""Where a training step spends its time: its parts alone, and the products' peak."""
 
 from collections.abc import Callable
 from functools import partial

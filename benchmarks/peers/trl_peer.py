@@ -1,9 +1,9 @@
 """TRL's RewardTrainer, answering the benchmarks: one JSON request a line.
 
-Run by .venv-peers/bin/python. A step is what the trainer's own loop does for one, in its
-order: ``training_step``, clipping, optimizer, schedule, ``zero_grad``. Collating,
-logging and saving are left out, and so is gradient checkpointing, which is TRL's default
-and computes every layer twice.
+Run by .venv-peers/bin/python. A step is what the trainer's own loop does for one, in
+its order: ``training_step``, clipping, optimizer, schedule, ``zero_grad``. Collating,
+logging and saving are left out, and so is gradient checkpointing, which is TRL's
+default and computes every layer twice.
 """
 
 import time

@@ -205,9 +205,7 @@ def attend(
     return jnp.concatenate(mixed, axis=-1)
 
 
-def attend_from(
-    heads: Heads, bias: Float[Array, "b s q"]
-) -> Float[Array, "b k c g t"]:
+def attend_from(heads: Heads, bias: Float[Array, "b s q"]) -> Float[Array, "b k c g t"]:
     """The same of some queries, over all keys.
 
     Args:
