@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +16,8 @@ from morl.training.loop import Fed
 from morl.training.reward_design import Parts, TrainingSettings, flops_per_token
 from morl.training.state import TrainState
 
-PEAK_SIZE = 2048
-PEAK_REPEATS = 4
+# Products among which the fastest is the peak: which is, differs between processors.
+PEAK_SHAPES = ((2048, 2048, 2048), (2048, 1376, 256), (4096, 512, 1024))
 
 
 class Part(NamedTuple):
@@ -36,15 +35,21 @@ class Part(NamedTuple):
 
 
 def attention_flops(config: TransformerConfig, segments: np.ndarray) -> float:
-    """Operations forward of the two products of attention, in all layers.
+    """Operations forward of the two products of attention.
 
     Two for every number that a query meets of each key that it sees, and as many again
-    for the values.
+    for the values; in all layers but the last, where few tokens ask.
     """
     own = segments[:, :, None] == segments[:, None, :]
     seen = own | (segments == 0)[:, None, :]
     pairs = np.sum(seen & np.tri(segments.shape[1], dtype=bool)[None])
-    return 4.0 * config.num_layers * config.num_heads * config.head_dim * float(pairs)
+    return (
+        4.0
+        * (config.num_layers - 1)
+        * config.num_heads
+        * config.head_dim
+        * float(pairs)
+    )
 
 
 def products(config: TransformerConfig, tokens: int) -> dict[str, list[Any]]:
@@ -61,21 +66,21 @@ def products(config: TransformerConfig, tokens: int) -> dict[str, list[Any]]:
     draw = lambda *shape: jnp.asarray(rng.standard_normal(shape, np.float32))
     return {
         "weights": [draw(*shape) for shape in shapes],
-        "inputs": [draw(width, tokens) for _, width in shapes],
-        "gradients": [draw(height, tokens) for height, _ in shapes],
+        "inputs": [draw(tokens, width) for _, width in shapes],
+        "gradients": [draw(tokens, height) for height, _ in shapes],
     }
 
 
 def forward_products(given: dict[str, list[Any]]) -> list[Any]:
     """The products of a layer forward."""
     pairs = zip(given["weights"], given["inputs"], strict=True)
-    return [weight @ each for weight, each in pairs]
+    return [each @ weight.T for weight, each in pairs]
 
 
 def backward_products(given: dict[str, list[Any]]) -> list[Any]:
     """Those of its backward pass: gradients of activations, and of weights."""
     lines = zip(given["weights"], given["inputs"], given["gradients"], strict=True)
-    return [(weight.T @ back, back @ each.T) for weight, each, back in lines]
+    return [(back @ weight, back.T @ each) for weight, each, back in lines]
 
 
 def parts_of_step(
@@ -120,9 +125,8 @@ def parts_of_step(
     seen = attention_flops(config, segments)
     layer = products(config, segments.size)
     one_forward, one_backward = compiled(forward_products), compiled(backward_products)
-    depth = range(config.num_layers)
-    side = jnp.ones((PEAK_SIZE, PEAK_SIZE))
-    square = compiled(jnp.matmul)
+    last = {name: arrays[:1] for name, arrays in layer.items()}
+    layers = [layer] * (config.num_layers - 1) + [last]
     return [
         Part("the step", 3 * (forth + seen), whole),
         Part("forward alone", forth + seen, lambda: forward(state.params)),
@@ -133,38 +137,45 @@ def parts_of_step(
         Part(
             "products with weights alone, forward",
             forth,
-            lambda: [one_forward(layer) for _ in depth],
+            lambda: [one_forward(each) for each in layers],
         ),
         Part(
             "products with weights alone, backward",
             2 * forth,
-            lambda: [one_backward(layer) for _ in depth],
+            lambda: [one_backward(each) for each in layers],
         ),
-        Part(
-            f"products of {PEAK_SIZE}x{PEAK_SIZE}, the peak",
-            PEAK_REPEATS * 2.0 * PEAK_SIZE**3,
-            lambda: [square(side, side) for _ in range(PEAK_REPEATS)],
-        ),
+        *map(peak_product, PEAK_SHAPES),
     ]
 
 
-def timed_parts(parts: list[Part], rounds: int) -> np.ndarray:
+def peak_product(shape: tuple[int, int, int]) -> Part:
+    """One product of the sizes ``m, k, n``."""
+    m, k, n = shape
+    left, right = jnp.ones((m, k)), jnp.ones((k, n))
+    product = jax.jit(jnp.matmul, compiler_options=wide_products())
+    name = f"a product {m}x{k}x{n}"
+    return Part(name, 2.0 * m * k * n, lambda: product(left, right))
+
+
+def timed_parts(
+    parts: list[Part], rounds: int, clock: Callable[[], float]
+) -> np.ndarray:
     """Median seconds of each; they take turns."""
     for part in parts:
         jax.block_until_ready(part.run())
     seconds = np.zeros((rounds, len(parts)))
     for row in seconds:
         for place, part in enumerate(parts):
-            begin = perf_counter()
+            begin = clock()
             jax.block_until_ready(part.run())
-            row[place] = perf_counter() - begin
+            row[place] = clock() - begin
     return np.median(seconds, axis=0)
 
 
-def show_parts(parts: list[Part], rounds: int) -> None:
+def show_parts(parts: list[Part], rounds: int, clock: Callable[[], float]) -> None:
     """Prints what each takes, of the step's time and of the peak."""
-    seconds = timed_parts(parts, rounds)
-    peak = parts[-1].flops / seconds[-1]
+    seconds = timed_parts(parts, rounds, clock)
+    peak = max(part.flops / each for part, each in zip(parts, seconds, strict=True))
     show(
         "Where the time of a step goes",
         ("part", "ms", "of the step", "GFLOP", "GFLOP/s", "of the peak"),
@@ -172,7 +183,7 @@ def show_parts(parts: list[Part], rounds: int) -> None:
             (
                 part.name,
                 f"{1e3 * each:.1f}",
-                f"{each / seconds[0]:.0%}" if part is not parts[-1] else "",
+                f"{each / seconds[0]:.0%}",
                 *(
                     (
                         f"{part.flops / 1e9:.1f}",
