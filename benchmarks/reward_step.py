@@ -67,6 +67,7 @@ from morl.training.state import TrainState
 from morl.training.strategies import Route, jit_route
 
 SEED = 0
+LOSS = "loss/objective0"
 PAD = 0  # a token that no row holds
 CLOCKS = {"wall": perf_counter, "processor": process_time}
 OPTIMIZER = OptimizerSettings(learning_rate=1e-4)
@@ -300,7 +301,7 @@ def timed_loop(training: Training, count: int, folder: Path) -> Timed:
 
         def log(self, step: int, values: Any) -> None:
             del step
-            losses.append(values["loss/objective0"])
+            losses.extend(values[name] for name in (LOSS,) if name in values)
 
         def close(self) -> None:
             """Nothing is open."""
