@@ -204,8 +204,8 @@ class Block(nnx.Module):
     ) -> Float[Array, "n d"]:
         """The same of a residual stream of whole rows."""
         x = x + self.out.rows(rearrange(mixed, "b k c g t -> (b t) (k g c)"))
-        # Its backward pass starts from the product: to compute the gate again takes less
-        # time than to keep what it was made of.
+        # Its backward pass starts from the product: to compute the gate again takes
+        # less time than to keep what it was made of.
         gated = jax.checkpoint(partial(self._gated, axis=1))
         return x + self.down.rows(gated(self.gate_up.rows(self.ffn_norm(x, axis=1))))
 

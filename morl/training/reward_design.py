@@ -243,10 +243,10 @@ def flops_per_token(config: TransformerConfig, settings: TrainingSettings) -> fl
 
     Two for every weight forward, as many again for the gradients of activations where
     any layer learns, and for those of the weights where they do. Of the last layer all
-    tokens need keys and values, and so its fused product; the rest is needed for the few
-    that heads read, and is not counted, unless layers are scanned and run alike. What is
-    computed again to save memory does not count, nor do attention's own products,
-    adapters and heads.
+    tokens need keys and values, and so its fused product; the rest is needed for the
+    few that heads read, and is not counted, unless layers are scanned and run alike.
+    What is computed again to save memory does not count, nor do attention's own
+    products, adapters and heads.
 
     References:
       Chowdhery et al., PaLM (arXiv:2204.02311), appendix B: model FLOPs utilisation.
