@@ -53,7 +53,7 @@ docs: $(STAMP)  ## The HTML documentation, in docs/_build/html
 	$(BIN)/pip install -q -e '.[docs]'
 	$(BIN)/sphinx-build -W -q docs docs/_build/html
 
-peers: $(PEERS)/.installed  ## .venv-peers: torch, transformers, torchjd and pymoo, which tests and benchmarks compare with (Python 3.11)
+peers: $(PEERS)/.installed  ## .venv-peers: torch, transformers, TRL, torchjd and pymoo, which tests and benchmarks compare with (Python 3.11)
 
 $(PEERS)/.installed: benchmarks/peers/requirements.txt
 	@command -v python3.11 >/dev/null || { echo "the peers need python3.11 on the PATH"; exit 1; }
@@ -71,7 +71,7 @@ $(TPU)/.installed: $(STAMP)
 	@touch $@
 
 bench: $(STAMP) peers  ## Ours and the peers side by side, float32 on two cores
-	@for name in features generation heads weightings evolution conflict_step hypervolume; do \
+	@for name in features generation heads weightings evolution conflict_step reward_step hypervolume; do \
 		$(BIN)/python benchmarks/$$name.py || exit $$?; \
 	done
 

@@ -53,10 +53,15 @@ class Settings:
 
 
 def random_records(
-    rng: np.random.Generator, vocab_size: int, count: int, prompt: int, *lengths: int
+    rng: np.random.Generator,
+    vocab_size: int,
+    count: int,
+    prompt: int,
+    *lengths: int,
+    first: int = 0,
 ) -> list[EncodedRecord]:
-    """Records of random tokens, all of one shape."""
-    draw = lambda size: rng.integers(0, vocab_size, size).astype(np.int32)
+    """Records of random tokens from ``first`` on, all of one shape."""
+    draw = lambda size: rng.integers(first, vocab_size, size).astype(np.int32)
     return [
         EncodedRecord(
             draw(prompt),

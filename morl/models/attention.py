@@ -196,14 +196,28 @@ def attend(
     mixed = []
     chunks = causal_chunks(heads.keys.shape[2])
     for part, bias in zip(chunks, biases, strict=True):
-        queries = rearrange(heads.queries[..., part], "b k c g t -> b k c (g t)")
-        keys, values = heads.keys[:, :, : part.stop], heads.values[..., : part.stop]
-        scores = jnp.matmul(keys, queries, preferred_element_type=jnp.float32)
-        scores = scores + bias[:, None]
-        peak = jax.lax.stop_gradient(jnp.max(scores, axis=2, keepdims=True))
-        shares = jnp.exp(scores - peak)
-        narrow = shares.astype(values.dtype)
-        flat = jnp.matmul(values, narrow, preferred_element_type=jnp.float32)
-        flat = flat / jnp.sum(shares, axis=2, keepdims=True)
-        mixed.append(flat.reshape(heads.queries[..., part].shape))
-    return jnp.concatenate(mixed, axis=-1).astype(heads.values.dtype)
+        some = Heads(
+            heads.queries[..., part],
+            heads.keys[:, :, : part.stop],
+            heads.values[..., : part.stop],
+        )
+        mixed.append(attend_from(some, bias))
+    return jnp.concatenate(mixed, axis=-1)
+
+
+def attend_from(heads: Heads, bias: Float[Array, "b s q"]) -> Float[Array, "b k c g t"]:
+    """The same of some queries, over all keys.
+
+    Args:
+      heads: Queries of some tokens, keys and values of those that they may see.
+      bias: From :func:`bias_of`.
+    """
+    queries = rearrange(heads.queries, "b k c g t -> b k c (g t)")
+    scores = jnp.matmul(heads.keys, queries, preferred_element_type=jnp.float32)
+    scores = scores + bias[:, None]
+    peak = jax.lax.stop_gradient(jnp.max(scores, axis=2, keepdims=True))
+    shares = jnp.exp(scores - peak)
+    narrow = shares.astype(heads.values.dtype)
+    flat = jnp.matmul(heads.values, narrow, preferred_element_type=jnp.float32)
+    flat = flat / jnp.sum(shares, axis=2, keepdims=True)
+    return flat.reshape(heads.queries.shape).astype(heads.values.dtype)

@@ -8,7 +8,11 @@ from jaxtyping import Array, Float
 
 
 def parted(
-    product: Float[Array, "..."], sizes: Sequence[int], shards: int = 1
+    product: Float[Array, "..."],
+    sizes: Sequence[int],
+    shards: int = 1,
+    *,
+    axis: int = 0,
 ) -> list[Float[Array, "..."]]:
     """The parts of a fused product, each with its rows in their own order.
 
@@ -16,6 +20,7 @@ def parted(
       product: Rows that stand shard by shard, and inside of a shard part by part.
       sizes: Rows of each part, each a multiple of ``shards``.
       shards: How many there are; 1 where the parts stand one after the other.
+      axis: Of what is called rows here.
 
     Examples:
       >>> rows = jnp.array([0.0, 1.0, 8.0, 2.0, 3.0, 9.0])
@@ -23,11 +28,12 @@ def parted(
       [0. 1. 2. 3.] [8. 9.]
     """
     if shards == 1:
-        return jnp.split(product, _bounds(sizes))
-    rest = product.shape[1:]
-    rows = product.reshape(shards, -1, *rest)
+        return jnp.split(product, _bounds(sizes), axis=axis)
+    head, tail = product.shape[:axis], product.shape[axis + 1 :]
+    rows = product.reshape(*head, shards, -1, *tail)
     bounds = _bounds([size // shards for size in sizes])
-    return [part.reshape(-1, *rest) for part in jnp.split(rows, bounds, axis=1)]
+    parts = jnp.split(rows, bounds, axis=axis + 1)
+    return [part.reshape(*head, -1, *tail) for part in parts]
 
 
 def arranged(

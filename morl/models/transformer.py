@@ -1,6 +1,7 @@
 """One decoder-only transformer for Llama, Mistral, Qwen and Gemma, in Flax NNX."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -15,6 +16,8 @@ from morl.models.attention import (
     Heads,
     Rotary,
     attend,
+    attend_from,
+    bias_of,
     chunk_biases,
     recent,
     rotary,
@@ -28,7 +31,7 @@ INITIAL_SCALE = 0.02
 
 Biases: TypeAlias = tuple[Float[Array, "b _s _q"], ...]
 Remat: TypeAlias = Callable[..., Any]
-Layer: TypeAlias = Callable[["Block", Float[Array, "d n"]], Float[Array, "d n"]]
+Layer: TypeAlias = Callable[["Block", Float[Array, "n d"]], Float[Array, "m d"]]
 
 
 class Held(NamedTuple):
@@ -38,8 +41,8 @@ class Held(NamedTuple):
 
     Attributes:
       tokens: The tokens ``[n]`` that are looked up.
-      embedded: Their embeddings ``[d, n]``, as the lookup leaves them.
-      stream: The residual stream ``[d, n]``.
+      embedded: Their embeddings ``[n, d]``, as the lookup leaves them.
+      stream: The residual stream ``[n, d]``.
       weights: Parameters by name, arranged for ``shards``.
       shards: Devices that each product is split over.
     """
@@ -62,7 +65,7 @@ class Encoding(NamedTuple):
 
 
 class RMSNorm(nnx.Module):
-    """Divides by the root mean square over the first axis, then scales by a weight.
+    """Divides by the root mean square over an axis, then scales by a weight.
 
     Where the family keeps the weight as its difference from one, one is added in
     float32: there half precision would lose most of the difference.
@@ -78,12 +81,13 @@ class RMSNorm(nnx.Module):
         self.epsilon = config.norm_epsilon
         self.offset = config.offset_norms
 
-    def __call__(self, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
-        """Normalises each column in float32 and returns the type of ``x``."""
+    def __call__(self, x: Float[Array, "..."], axis: int = 0) -> Float[Array, "..."]:
+        """Normalises along ``axis`` in float32 and returns the type of ``x``."""
         wide = x.astype(jnp.float32)
-        power = jnp.mean(jnp.square(wide), axis=0, keepdims=True)
+        power = jnp.mean(jnp.square(wide), axis=axis, keepdims=True)
         unit = wide * jax.lax.rsqrt(power + self.epsilon)
-        scale = self.weight[...][:, None]
+        others = [place for place in range(x.ndim) if place != axis % x.ndim]
+        scale = jnp.expand_dims(self.weight[...], others)
         if self.offset:
             scale = 1 + scale.astype(jnp.float32)
         return (unit * scale).astype(x.dtype)
@@ -108,14 +112,22 @@ class Linear(nnx.Module):
             product = product + self.adapter(x)
         return product if self.bias is None else product + self.bias[...][:, None]
 
+    def rows(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
+        """The same of rows."""
+        product = x @ self.weight[...].T
+        if self.adapter is not None:
+            product = product + self.adapter(x.T).T
+        return product if self.bias is None else product + self.bias[...][None]
+
 
 class Block(nnx.Module):
     """Attention and a gated feed-forward block, each on a normalised residual.
 
-    The residual stream is ``[d, n]``, one column a token: with weights ``[out, in]``
-    the products of a few columns (decoding) run at nearly twice the speed of row-major
-    ones on a CPU, and those of many columns as fast. Queries, keys and values share one
-    fused weight, and so do gate and up: one large product beats three small ones.
+    Decoding has a residual stream ``[d, n]``, one column a token: with weights ``[out,
+    in]`` the products of a few columns run at nearly twice the speed of row-major ones
+    on a CPU. Whole rows have ``[n, d]``: there it is the products of many rows that are
+    ahead, by half in a backward pass. Queries, keys and values share one fused weight,
+    and so do gate and up: one large product beats three small ones.
     """
 
     def __init__(self, config: TransformerConfig, *, rngs: nnx.Rngs) -> None:
@@ -143,11 +155,29 @@ class Block(nnx.Module):
         """Queries, keys and values of the residual stream of ``batch`` rows."""
         fused = self.qkv(self.attention_norm(x))
         whole = fused.reshape(-1, self.head_dim, x.shape[1])
-        counts = (self.num_heads, self.num_kv_heads, self.num_kv_heads)
-        queries, keys, values = parted(whole, counts, self.shards)
+        return self._heads(parted(whole, self.counts, self.shards), table, batch)
+
+    def row_heads(self, x: Float[Array, "n d"], table: Rotary, batch: int) -> Heads:
+        """The same of a residual stream of whole rows."""
+        fused = self.qkv.rows(self.attention_norm(x, axis=1))
+        sizes = [count * self.head_dim for count in self.counts]
+        parts = parted(fused, sizes, self.shards, axis=1)
+        apart = lambda part: rearrange(part, "n (h c) -> h c n", c=self.head_dim)
+        return self._heads([*map(apart, parts)], table, batch)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Heads of queries, keys and values."""
+        return self.num_heads, self.num_kv_heads, self.num_kv_heads
+
+    def _heads(
+        self, parts: Sequence[Float[Array, "_h c n"]], table: Rotary, batch: int
+    ) -> Heads:
+        """Normalised where the family does, rotated, and row by row."""
+        queries, keys, values = parts
         if self.query_norm is not None and self.key_norm is not None:
-            queries = jax.vmap(self.query_norm)(queries)
-            keys = jax.vmap(self.key_norm)(keys)
+            queries = self.query_norm(queries, axis=1)
+            keys = self.key_norm(keys, axis=1)
         queries = rotate(queries, table, scale=self.head_dim**-0.5)
         keys = rotate(keys, table)
         return Heads(
@@ -167,17 +197,63 @@ class Block(nnx.Module):
           Shazeer, GLU Variants (arXiv:2002.05202), SwiGLU and GEGLU.
         """
         x = x + self.out(rearrange(mixed, "b k c g t -> (k g c) (b t)"))
-        fused = self.gate_up(self.ffn_norm(x))
-        gate, up = parted(fused, (len(fused) // 2,) * 2, self.shards)
+        return x + self.down(self._gated(self.gate_up(self.ffn_norm(x)), axis=0))
+
+    def row_finish(
+        self, x: Float[Array, "n d"], mixed: Float[Array, "b k c g t"]
+    ) -> Float[Array, "n d"]:
+        """The same of a residual stream of whole rows."""
+        x = x + self.out.rows(rearrange(mixed, "b k c g t -> (b t) (k g c)"))
+        # Its backward pass starts from the product: to compute the gate again takes
+        # less time than to keep what it was made of.
+        gated = jax.checkpoint(partial(self._gated, axis=1))
+        return x + self.down.rows(gated(self.gate_up.rows(self.ffn_norm(x, axis=1))))
+
+    def _gated(self, fused: Float[Array, "_f _n"], axis: int) -> Float[Array, "_u _m"]:
+        """The units of the feed-forward, each times its gate."""
+        half = (fused.shape[axis] // 2,) * 2
+        gate, up = parted(fused, half, self.shards, axis=axis)
         if self.gelu_gate:
-            return x + self.down(jax.nn.gelu(gate, approximate=True) * up)
-        return x + self.down(jax.nn.silu(gate) * up)
+            return jax.nn.gelu(gate, approximate=True) * up
+        return jax.nn.silu(gate) * up
 
     def __call__(
-        self, x: Float[Array, "d n"], table: Rotary, biases: Biases, batch: int
-    ) -> Float[Array, "d n"]:
+        self, x: Float[Array, "n d"], table: Rotary, biases: Biases, batch: int
+    ) -> Float[Array, "n d"]:
         """The residual stream of ``batch`` whole rows, one layer further."""
-        return self.finish(x, attend(self.heads(x, table, batch), biases))
+        return self.row_finish(x, attend(self.row_heads(x, table, batch), biases))
+
+    def at(
+        self,
+        x: Float[Array, "n d"],
+        table: Rotary,
+        bias: Float[Array, "b s q"],
+        places: Int[Array, "b p"],
+    ) -> Float[Array, "m d"]:
+        """The same for some tokens of each row alone, which see all of it.
+
+        Args:
+          x: The residual stream of all tokens.
+          table: Their rotary angles.
+          bias: What attention adds to the scores of those tokens.
+          places: Where they stand in their rows.
+        """
+        heads = self.row_heads(x, table, len(places))
+        chosen = jax.vmap(lambda row, at: row[..., at])(heads.queries, places)
+        mixed = attend_from(heads._replace(queries=chosen), bias)
+        return self.row_finish(tokens_at(x, places), mixed)
+
+
+def tokens_at(x: Float[Array, "n d"], places: Int[Array, "b p"]) -> Float[Array, "m d"]:
+    """Tokens of the residual stream, row by row of the batch.
+
+    Examples:
+      >>> print(tokens_at(jnp.arange(6.0)[:, None], jnp.array([[2], [0]])).T)
+      [[2. 3.]]
+    """
+    rows = rearrange(x, "(b t) d -> b t d", b=len(places))
+    chosen = jax.vmap(lambda row, at: row[at])(rows, places)
+    return rearrange(chosen, "b p d -> (b p) d")
 
 
 class Transformer(nnx.Module):
@@ -238,10 +314,16 @@ class Transformer(nnx.Module):
           allowed: Which tokens of the row each token may see, its future aside.
           positions: Position of each token.
         """
+        return chunk_biases(self.seen(allowed, positions), self.groups)
+
+    def seen(
+        self, allowed: Bool[Array, "b t t"], positions: Int[Array, "b t"]
+    ) -> Bool[Array, "b t t"]:
+        """Of the tokens that each may see, those behind it and within the window."""
         seen = allowed & jnp.tri(allowed.shape[1], dtype=bool)[None]
         if self.config.window is not None:
             seen = seen & recent(positions, positions, self.config.window)
-        return chunk_biases(seen, self.groups)
+        return seen
 
     def __call__(
         self,
@@ -280,20 +362,62 @@ class Transformer(nnx.Module):
         batch, _ = tokens.shape
         biases = self.biases(visible(segments, segments), positions)
         table = self.rotary(positions.reshape(-1))
+        layer = _layer(lambda block, x: block(x, table, biases, batch), remat, held)
+        x, states = self._through(layer, self._embedded(tokens, held), taps)
+        rows = lambda x: rearrange(x, "(b t) d -> b t d", b=batch)
+        return Encoding(rows(self.norm(x, axis=1)), tuple(map(rows, states)))
 
-        def layer(block: Block, x: Float[Array, "d n"]) -> Float[Array, "d n"]:
-            return held.stream(block(x, table, biases, batch))
+    def at(
+        self,
+        tokens: Int[Array, "b t"],
+        positions: Int[Array, "b t"],
+        segments: Int[Array, "b t"],
+        places: Int[Array, "b p"],
+        *,
+        remat: Remat | None = None,
+        held: Held = ANYWHERE,
+    ) -> Float[Array, "b p d"]:
+        """Hidden states of some tokens of each row, those that heads read.
 
-        if remat is not None:
-            layer = jax.checkpoint(layer, policy=remat)
-        x = held.embedded(self.embed(held.tokens(tokens.reshape(-1))))
-        x, states = self._through(layer, held.stream(x), taps)
-        rows = lambda x: rearrange(x, "d (b t) -> b t d", b=batch)
-        return Encoding(rows(self.norm(x)), tuple(map(rows, states)))
+        They are those of a call, by less work: in the last layer, the other tokens give
+        no more than keys and values. Where layers are stacked, and so run alike, the
+        last one computes all of them.
+
+        Args:
+          tokens: As in a call; so are positions, segments, ``remat`` and ``held``.
+          positions: Position of each token.
+          segments: What each belongs to.
+          places: Where in their rows the tokens stand.
+          remat: What a layer keeps for its backward pass.
+          held: Where activations are held.
+        """
+        batch, _ = tokens.shape
+        seen = self.seen(visible(segments, segments), positions)
+        biases = chunk_biases(seen, self.groups)
+        table = self.rotary(positions.reshape(-1))
+        layer = _layer(lambda block, x: block(x, table, biases, batch), remat, held)
+        x = self._embedded(tokens, held)
+        if self.stack is not None:
+            x, _ = self._through(layer, x, ())
+            x = tokens_at(x, places)
+        else:
+            *before, last = self.layers
+            for block in before:
+                x = layer(block, x)
+            rows = jax.vmap(lambda row, at: row[at])(seen, places)
+            bias = bias_of(rows, self.groups)
+            end = lambda block, x: block.at(x, table, bias, places)
+            x = _layer(end, remat, held)(last, x)
+        return rearrange(self.norm(x, axis=1), "(b p) d -> b p d", b=batch)
+
+    def _embedded(self, tokens: Int[Array, "b t"], held: Held) -> Float[Array, "n d"]:
+        """The residual stream before the first layer."""
+        found = held.embedded(self.embed(held.tokens(tokens.reshape(-1))).T)
+        return held.stream(found)
 
     def _through(
-        self, layer: Layer, x: Float[Array, "d n"], taps: Sequence[int]
-    ) -> tuple[Float[Array, "d n"], list[Float[Array, "d n"]]]:
+        self, layer: Layer, x: Float[Array, "n d"], taps: Sequence[int]
+    ) -> tuple[Float[Array, "n d"], list[Float[Array, "n d"]]]:
         """What all layers make of ``x``, and what it is at each tap."""
         if self.stack is not None:
             graph, stacked = nnx.split(self.stack)
@@ -326,3 +450,9 @@ class Transformer(nnx.Module):
         """The logits of hidden states that are columns, as in decoding."""
         matrix = self.embedding if self.head is None else self.head
         return jnp.matmul(matrix[...], hidden, preferred_element_type=jnp.float32)
+
+
+def _layer(run: Layer, remat: Remat | None, held: Held) -> Layer:
+    """A layer whose output is held in its place, and computed again if asked to."""
+    layer = lambda block, x: held.stream(run(block, x))
+    return layer if remat is None else jax.checkpoint(layer, policy=remat)

@@ -192,8 +192,8 @@ def held_on(mesh: Mesh | AbstractMesh) -> Held:
     rest = tuple(axis for axis in ROWS if axis != TABLE["width"])
     return Held(
         place(rest),
-        place(TABLE["width"], rest),
-        place(None, ROWS),
+        place(rest, TABLE["width"]),
+        place(ROWS),
         partial(constrained, mesh=mesh),
         mesh.shape[TABLE["heads"]],
     )

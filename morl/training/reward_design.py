@@ -242,8 +242,11 @@ def flops_per_token(config: TransformerConfig, settings: TrainingSettings) -> fl
     """Operations that a step needs for a token in products with the layers' weights.
 
     Two for every weight forward, as many again for the gradients of activations where
-    any layer learns, and for those of the weights where they do. What is computed again
-    to save memory does not count, nor do attention's own products, adapters and heads.
+    any layer learns, and for those of the weights where they do. Of the last layer all
+    tokens need keys and values, and so its fused product; the rest is needed for the
+    few that heads read, and is not counted, unless layers are scanned and run alike.
+    What is computed again to save memory does not count, nor do attention's own
+    products, adapters and heads.
 
     References:
       Chowdhery et al., PaLM (arXiv:2204.02311), appendix B: model FLOPs utilisation.
@@ -251,6 +254,9 @@ def flops_per_token(config: TransformerConfig, settings: TrainingSettings) -> fl
     query, key = (
         count * config.head_dim for count in (config.num_heads, config.num_kv_heads)
     )
-    layer = config.width * (2 * query + 2 * key + 3 * config.ffn_width)
+    last = config.width * (query + 2 * key)
+    layer = last + config.width * (query + 3 * config.ffn_width)
+    if settings.layers == "scanned":
+        last = layer
     passes = {"frozen": 0, "heads": 2, "lora": 4, "full": 6}[settings.mode]
-    return float(passes * config.num_layers * layer)
+    return float(passes * ((config.num_layers - 1) * layer + last))

@@ -113,10 +113,9 @@ def token_encoder(
         if key is not None:
             model = drop_inputs(model, key)
         tokens, positions, segments, _ = map(jnp.asarray, rows.packed)
-        hidden = model(tokens, positions, segments, remat=remat, held=held).hidden
-        at = lambda places: jnp.take_along_axis(hidden, places[..., None], axis=1)
-        prompts = at(rows.prompt_ends[:, None])[:, 0]
-        return _states(at(rows.ends), prompts)
+        places = jnp.concatenate([rows.ends, rows.prompt_ends[:, None]], axis=1)
+        found = model.at(tokens, positions, segments, places, remat=remat, held=held)
+        return _states(found[:, :-1], found[:, -1])
 
     return encode
 

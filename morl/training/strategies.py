@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
 from morl.errors import InputError
+from morl.models.compiler import wide_products
 from morl.training.mesh import (
     AXES,
     ROWS,
@@ -51,7 +52,20 @@ def jit_step(program: Program, update: Update, mesh: Mesh) -> Any:
     """
     # Gradients where their parameters are: each device keeps its part of the sum.
     reduction = Reduction(lambda tree: tree, partial(constrained, mesh=mesh))
-    return jax.jit(make_step(program, update, reduction), donate_argnums=0)
+    return jax.jit(
+        make_step(program, update, reduction),
+        donate_argnums=0,
+        compiler_options=compiler_options(mesh),
+    )
+
+
+def compiler_options(mesh: Mesh) -> dict[str, str]:
+    """What XLA is asked for where it compiles for the devices of a mesh.
+
+    They need not be those of this process, as in :mod:`morl.training.plan`.
+    """
+    on_cpu = all(device.platform == "cpu" for device in mesh.devices.flat)
+    return wide_products() if on_cpu else {}
 
 
 def jit_route(program: Program, update: Update, mesh: Mesh) -> Route:
@@ -67,7 +81,11 @@ def jit_route(program: Program, update: Update, mesh: Mesh) -> Route:
         lambda tree: place(tree, tree_shardings(tree, mesh)),
         lambda batch: place_rows(batch, rows),
         lambda count: own_rows(count, mesh),
-        jax.jit(make_evaluation(program), out_shardings=whole(mesh)),
+        jax.jit(
+            make_evaluation(program),
+            out_shardings=whole(mesh),
+            compiler_options=compiler_options(mesh),
+        ),
     )
 
 
@@ -88,12 +106,17 @@ def shard_map_route(program: Program, update: Update, mesh: Mesh) -> Route:
         body, mesh=mesh, in_specs=(P(), P(), P(None, ROWS)), out_specs=P()
     )
     rows = batch_sharding(mesh)
+    options = compiler_options(mesh)
     return Route(
-        jax.jit(mapped, donate_argnums=0),
+        jax.jit(mapped, donate_argnums=0, compiler_options=options),
         lambda tree: place(tree, jax.tree.map(lambda _: whole(mesh), tree)),
         lambda batch: place_rows(batch, rows),
         lambda count: own_rows(count, mesh),
-        jax.jit(make_evaluation(program), out_shardings=whole(mesh)),
+        jax.jit(
+            make_evaluation(program),
+            out_shardings=whole(mesh),
+            compiler_options=options,
+        ),
     )
 
 

@@ -19,6 +19,7 @@ WITHOUT_MODEL = (
     "evolution",
     "hypervolume",
     "residuals",
+    "reward_step",
     "weightings",
 )
 QUESTIONS = ("features", "generation", "heads")
@@ -231,6 +232,25 @@ def test_weightings_and_their_peer_agree_at_a_small_size(question):
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["benchmark"] == question
     assert all(case["ratio"] > 0 for case in found["cases"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PEERS.exists(), reason="needs .venv-peers: make peers")
+def test_a_training_step_computes_what_that_of_trl_does(module, tmp_path):
+    folder = module("checkpoint").random_checkpoint(tmp_path / "tiny", TINY)
+    done = ran(
+        *("reward_step", "--checkpoint", str(folder), "--rounds", "5", "--profile"),
+        *("--pairs", "2", "--length", "32", "--prompt", "16", "--heads", "3"),
+        *("--steps", "2", "--loop-steps", "12"),
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    found = json.loads(next(line for line in lines if line.startswith("{")))
+    assert found["benchmark"] == "reward_step"
+    assert found["versions"]["trl"]
+    assert len(found["cases"]) == 4
+    assert all(case["ratio"] > 0 for case in found["cases"])
+    assert sum(line.startswith("| the step |") for line in lines) == 1
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 import json
 import runpy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from morl.errors import InputError
 from morl.models import Transformer, TransformerConfig
 from morl.models.checkpoint import tensor_shapes, transformer_from_tensors
 from morl.models.hugging_face import config_from_json
+from morl.models.layout import stack_layers
 
 HERE = Path(__file__).parent / "checkpoints"
 RECIPE = SimpleNamespace(**runpy.run_path(str(HERE / "recipe.py")))
@@ -171,6 +173,27 @@ def test_only_the_difference_of_positions_matters():
     near = encode(model, tokens, jnp.arange(3)[None], segments).hidden
     far = encode(model, tokens, 40 + jnp.arange(3)[None], segments).hidden
     np.testing.assert_allclose(near, far, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{}, {"window": 3}, {"qk_norm": True}])
+@pytest.mark.parametrize("arrange", [lambda model: model, stack_layers])
+def test_states_at_some_places_are_those_of_a_whole_pass(change, arrange):
+    model = Transformer(replace(SMALL, **change), rngs=nnx.Rngs(0))
+    row = rows([3, 7, 2, 9, 4, 8, 1, 6], [0, 0, 1, 1, 1, 2, 2, -1])
+    inputs = [jnp.concatenate([x, x[:, ::-1]]) for x in row]
+    places = jnp.array([[4, 6, 1], [5, 3, 1]])
+
+    def chosen(model):
+        hidden = model(*inputs).hidden
+        return jnp.take_along_axis(hidden, places[..., None], axis=1)
+
+    at = lambda model: arrange(model).at(*inputs, places)
+    np.testing.assert_allclose(at(model), chosen(model), atol=1e-5)
+    total = lambda run: jax.grad(lambda model: jnp.sum(run(model) ** 3))(model)
+    expected, found = nnx.state(total(chosen)), nnx.state(total(at))
+    # The embedding's reach a thousand, in float32.
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-4)
+    jax.tree.map(close, found, expected)
 
 
 def test_the_last_tap_normalised_is_the_hidden_state():
