@@ -77,3 +77,17 @@ def test_the_notebook_of_a_front_shows_what_its_prose_says(run):
         assert [set(output.data) for output in cells[picture]] == [
             {"text/plain", "image/png"}
         ]
+
+
+@pytest.mark.slow
+def test_the_notebook_of_reward_models_trains_assesses_and_draws(run):
+    cells = run("reward_models")
+    assert said(cells["fit"]).count("On held-out prompts") == 2
+    accuracies = re.findall(r"(\w+) +helpful +in order ([\d.]+)", said(cells["assess"]))
+    assert [kind for kind, _ in accuracies] == ["linear", "ensemble"]
+    assert all(float(share) > 0.6 for _, share in accuracies)
+    assert said(cells["calibration"]).count("calibration error") == 6
+    assert "mixture" in said(cells["gate"])
+    assert [set(output.data) for output in cells["rejection"]] == [
+        {"text/plain", "image/png"}
+    ]

@@ -21,6 +21,8 @@ from morl.training.reward_design import tokens_needed
 from morl.training.reward_rows import FeatureTable, RowMaker
 from morl.types import Names
 
+SPLIT = 0x76616C  # added to the seed, for the part that is held out
+
 
 class Feedback(NamedTuple):
     """Examples to learn from and examples that only test."""
@@ -61,7 +63,9 @@ def make_examples(
     """
     share = config.training.validation
     parts = {"training": 1 - share} | ({"validation": share} if share else {})
-    split = split_by_prompt(records, parts, seed=config.training.seed)
+    # A seed of its own: records that were split before by the same one would otherwise
+    # all fall into one part.
+    split = split_by_prompt(records, parts, seed=SPLIT + config.training.seed)
     chosen = {
         name: limit_records(part, config.objectives, config.text.max_records, name)
         for name, part in split.items()
