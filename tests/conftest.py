@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-MOST_BYTES = 2**30  # of compiled programs on disk; the oldest go first
+MOST_BYTES = 2**30  # of compiled programs that a run begins with; the oldest go first
 
 
 def pytest_configure(config):
@@ -18,11 +18,25 @@ def pytest_configure(config):
     Compiling is most of what the tests do. Only of this process: what a test kills
     would leave half of an entry. `make clean` forgets them.
     """
-    folder = config.cache.mkdir("programs")
+    folder = Path(config.cache.mkdir("programs"))
+    if not hasattr(config, "workerinput"):  # once, before there are workers
+        forget_oldest(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
+    # With a limit of its own the cache looks through all entries, under a lock that
+    # workers share, for each that it adds: most of the time of a run, in the end.
+    jax.config.update("jax_compilation_cache_max_size", -1)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def forget_oldest(folder):
+    """Deletes programs of former runs until those that are left take little room."""
+    found = sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime)
+    kept = 0
+    for path in found:
+        kept += path.stat().st_size
+        if kept > MOST_BYTES:
+            path.unlink()
 
 
 # A process may have 65,530 memory maps on Linux, and a program that XLA compiled for a
