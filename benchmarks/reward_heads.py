@@ -36,7 +36,7 @@ from morl.cli.reward_feedback import (
     limit_records,
     make_examples,
 )
-from morl.cli.reward_heads import fitted_debias, on_one_scale, without_rest
+from morl.cli.reward_heads import fitted_debias, on_one_scale, with_rest
 from morl.cli.reward_model import ReadingChoice, RewardConfig, TextSettings
 from morl.cli.sources import DataSource, open_model, read_sources
 from morl.models.fetch import default_cache
@@ -118,12 +118,13 @@ class Settings:
 
 
 class Data(NamedTuple):
-    """Rows with their features, and the fold that holds each out."""
+    """Rows with their features, their openings, and the fold that holds each out."""
 
     names: tuple[str, ...]
     examples: list[Example]
     table: FeatureTable
     folds: np.ndarray
+    groups: np.ndarray
 
     def rows(self, keep: np.ndarray) -> RowMaker:
         """Some of the rows."""
@@ -174,12 +175,11 @@ def read_data(
         lambda done, total: print(f"\r{done}/{total} tokens", end="", flush=True),
     )
     print()
-    # Records of one prompt stand together by the hash of it.
-    prompts = [e.record.prompt.tobytes() for e in examples]
-    numbers = np.unique(np.array(prompts, object), return_inverse=True)[1]
+    openings = np.array([example.opening for example in examples], str)
+    groups = np.unique(openings, return_inverse=True)[1]
     draw = np.random.default_rng(settings.seed)
-    folds = draw.permutation(numbers.max() + 1)[numbers] % settings.folds
-    return Data(names, examples, table, folds)
+    folds = draw.permutation(groups.max() + 1)[groups] % settings.folds
+    return Data(names, examples, table, folds, groups)
 
 
 def fitted(
@@ -275,8 +275,9 @@ def out_of_fold(parts: Sequence[tuple[np.ndarray, Scored]], count: int) -> Score
 
 
 class Pairs(NamedTuple):
-    """Pairs of one objective."""
+    """Pairs of one objective, with the number of each one's opening."""
 
+    group: np.ndarray
     row: np.ndarray
     better: np.ndarray
     worse: np.ndarray
@@ -299,7 +300,8 @@ def pairs_of(data: Data, number: int) -> Pairs:
         rows += [(row, b, w) for b, w, k, s in example.pairs if k == number and s > 0]
         ranks = [(i, rank) for i, k, rank in example.ranks if k == number]
         rows += [(row, i, j) for i, a in ranks for j, b in ranks if a < b]
-    return Pairs(*np.array(rows, int).reshape(-1, 3).T)
+    row, better, worse = np.array(rows, int).reshape(-1, 3).T
+    return Pairs(data.groups[row], row, better, worse)
 
 
 def shown(value: float, low: float, high: float) -> str:
@@ -330,14 +332,14 @@ def preferences(settings: Settings, data: Data) -> list[list[str]]:
         for number, name in enumerate(data.names):
             pairs = pairs_of(data, number)
             gaps = pairs.gaps(found.mean[..., number])
-            right = pair_accuracy(gaps, pairs.row, seed=settings.seed)
+            right = pair_accuracy(gaps, pairs.group, seed=settings.seed)
             sure = pair_calibration(gaps, seed=settings.seed)
             own = pairs.spread(found.deviation[..., number])
             doubt = {"margin": -np.abs(gaps)}
             if own.any():
                 doubt["ratio to deviation"] = -np.abs(gaps) / own
             areas = {
-                key: rejection_curve(gaps, each, pairs.row, seed=settings.seed).area
+                key: rejection_curve(gaps, each, pairs.group, seed=settings.seed).area
                 for key, each in doubt.items()
             }
             lines.append(
@@ -383,29 +385,29 @@ def mixtures(settings: Settings, data: Data) -> list[list[str]]:
             )
             whole = with_mixture(head_set(settings, data, gate, learned), mixture)
             if debias is not None:
-                whole = without_rest(whole, rows, 0.03)
+                whole = with_rest(whole, rows, 0.03)
             parts[name].append((unseen, scored(data, whole, unseen)))
     found = {
         name: out_of_fold(each, len(data.examples)) for name, each in parts.items()
     }
     lines = []
     there = response_lengths(data) > 0
-    rows = np.broadcast_to(np.arange(len(there))[:, None], there.shape)[there]
+    groups = np.broadcast_to(data.groups[:, None], there.shape)[there]
     of_each = [pairs_of(data, number) for number in range(len(data.names))]
     every = Pairs(*(np.concatenate(column) for column in zip(*of_each, strict=True)))
     margins = {}
     for name, each in found.items():
         mixed = each.mean[..., -1]
         gaps = margins[name] = every.gaps(mixed)
-        right = pair_accuracy(gaps, every.row, seed=settings.seed)
+        right = pair_accuracy(gaps, every.group, seed=settings.seed)
         rho = rank_correlation(
             mixed[there].astype(float),
             each.lengths[there].astype(float),
-            rows,
+            groups,
             seed=settings.seed,
         )
         own = [
-            pair_accuracy(pairs.gaps(mixed), pairs.row, seed=settings.seed)
+            pair_accuracy(pairs.gaps(mixed), pairs.group, seed=settings.seed)
             for pairs in of_each
         ]
         lines.append(
@@ -418,7 +420,7 @@ def mixtures(settings: Settings, data: Data) -> list[list[str]]:
         )
         print(" | ".join(lines[-1]), flush=True)
     change = accuracy_difference(
-        margins["corrected"], margins["as they are"], every.row, seed=settings.seed
+        margins["corrected"], margins["as they are"], every.group, seed=settings.seed
     )
     lines.append(
         ["change", f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"]
@@ -437,7 +439,7 @@ def rankings(settings: Settings, model: LanguageModel) -> list[list[str]]:
         found = cross_validated(settings, data, kind, (choice,))
         pairs = pairs_of(data, 0)
         gaps = pairs.gaps(found.mean[..., 0])
-        right = pair_accuracy(gaps, pairs.row, seed=settings.seed)
+        right = pair_accuracy(gaps, pairs.group, seed=settings.seed)
         sure = pair_calibration(gaps, seed=settings.seed)
         lines.append(
             [
@@ -456,7 +458,7 @@ def score_lines(settings: Settings, model: LanguageModel) -> list[list[str]]:
     source = (DataSource("unieval", "unieval/topical_chat.json"),)
     lines = []
     for head, loss in SCORES:
-        choice = LossChoice(scores=loss, labels="scores", grades=4)
+        choice = LossChoice(scores=loss, labels="scores", grades=5)
         plain = {"overall": LossChoice(scores="squared", labels="scores")}
         data = read_data(settings, model, source, ("overall",), plain)
         data = data._replace(examples=[_scaled(e, loss) for e in data.examples])
@@ -467,7 +469,10 @@ def score_lines(settings: Settings, model: LanguageModel) -> list[list[str]]:
         ).T
         at = (row.astype(int), place.astype(int), 0)
         rho = rank_correlation(
-            found.mean[at].astype(float), score, row.astype(int), seed=settings.seed
+            found.mean[at].astype(float),
+            score,
+            data.groups[row.astype(int)],
+            seed=settings.seed,
         )
         inside = ""
         if found.low is not None and found.deviation[at].any():
@@ -484,7 +489,7 @@ def _scaled(example: Example, loss: str) -> Example:
     """Scores from 1 to 5 as a loss takes them: in [0, 1], as grades, or centred."""
     change = {
         "binary": lambda score: (score - 1) / 4,
-        "ordinal": lambda score: float(min(int(score) - 1, 3)),
+        "ordinal": lambda score: float(round(score) - 1),
     }.get(loss, lambda score: score - 3)
     return example._replace(
         scores=tuple((i, k, change(score)) for i, k, score in example.scores)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from morl.errors import InputError
 from morl.models.head_files import HeadKind
 from morl.models.heads import (
     LEVELS,
@@ -49,6 +50,15 @@ class HeadChoice:
     kind: Literal["linear", "mlp", "quantile", "gaussian", "ensemble"] = "linear"
     hidden_width: int = 256
     members: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuses heads that cannot be."""
+        for name, least in (("hidden_width", 1), ("members", 2)):
+            if vars(self)[name] < least:
+                raise InputError(
+                    f"found {vars(self)[name]}, expected {least} or more",
+                    where=f"head.{name}",
+                )
 
 
 def chosen_kind(choice: HeadChoice) -> HeadKind:

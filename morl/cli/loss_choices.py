@@ -1,6 +1,6 @@
 """Losses by name: what each objective of a reward model learns by, and from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
@@ -31,14 +31,16 @@ from morl.training.labels import (
     LabelReader,
     only_pairs,
     only_scores,
-    pairs_or_scores,
+    or_scores,
     pairs_with_ties,
     rankings,
 )
 from morl.training.reward_batch import Example
 from morl.training.reward_program import ObjectiveLosses
+from morl.types import Names
 
 DISTRIBUTIONS = {"pinball": "quantile", "gaussian": "gaussian"}  # loss to kind of head
+OWN_LOSS = {kind: loss for loss, kind in DISTRIBUTIONS.items()}
 
 
 @dataclass(frozen=True)
@@ -172,18 +174,27 @@ def chosen_labels(choice: LossChoice) -> LabelReader:
     """What an objective learns from."""
     if choice.labels == "scores":
         return only_scores
-    if choice.pairs == "plackett_luce":
-        return rankings
-    if choice.pairs in ("rao_kupper", "davidson"):
-        return pairs_with_ties
-    return only_pairs if choice.labels == "pairs" else pairs_or_scores
+    found = {
+        "plackett_luce": rankings,
+        "rao_kupper": pairs_with_ties,
+        "davidson": pairs_with_ties,
+    }.get(choice.pairs, only_pairs)
+    return found if choice.labels == "pairs" else or_scores(found)
+
+
+def gate_labels(choice: LossChoice) -> LabelReader:
+    """What a gate learns from: preferences, whatever the heads learned from."""
+    ties = choice.pairs in ("rao_kupper", "davidson")
+    return pairs_with_ties if ties else only_pairs
 
 
 def check_kind(name: str, choice: LossChoice, kind: str) -> None:
-    """Refuses a loss of a distribution that the heads do not say.
+    """Refuses a loss of a distribution that the heads do not say, and the reverse.
+
+    A head that says a distribution would never learn its width by a loss of points.
 
     Raises:
-      InputError: Names the objective, the loss and the kind that it needs.
+      InputError: Names the objective, the loss and what goes together.
     """
     wanted = DISTRIBUTIONS.get(choice.scores)
     if wanted is not None and kind != wanted:
@@ -191,12 +202,21 @@ def check_kind(name: str, choice: LossChoice, kind: str) -> None:
             f"found {choice.scores} with {kind} heads, expected head.kind {wanted}",
             where=f"losses.{name}.scores",
         )
+    if kind in OWN_LOSS and choice.pairs == "plackett_luce":
+        raise InputError(
+            f"found plackett_luce with {kind} heads, whose deviation it would not "
+            "train; expected a loss of pairs",
+            where=f"losses.{name}.pairs",
+        )
 
 
 def check_scores(
-    examples: list[Example], names: tuple[str, ...], choices: Mapping[str, LossChoice]
+    examples: Sequence[Example],
+    names: Names,
+    choices: Mapping[str, LossChoice],
+    kind: str,
 ) -> None:
-    """Refuses scores that a loss cannot take.
+    """Refuses scores that a loss cannot take, or that would not train a deviation.
 
     Raises:
       InputError: Names the record, the objective, the score, and what was expected.
@@ -204,6 +224,14 @@ def check_scores(
     for example in examples:
         for _, number, score in example.scores:
             choice = choices.get(names[number], LossChoice())
+            own = OWN_LOSS.get(kind, choice.scores)
+            if choice.scores != own:
+                raise InputError(
+                    f"found a score for {names[number]!r} and the loss "
+                    f"{choice.scores}, which would not train the deviation of {kind} "
+                    f"heads; expected losses.{names[number]}.scores {own}",
+                    where=example.where,
+                )
             fits, expected = True, ""
             if choice.scores == "binary":
                 fits, expected = 0 <= score <= 1, "a probability from 0 to 1 (binary)"

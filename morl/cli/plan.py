@@ -191,6 +191,7 @@ def _asked(config: PlanConfig, shape: TransformerConfig) -> Asked:
             backbone, head, design, run.training, run.optimizer, held=held_on(mesh)
         )
 
-    room = Widths(own.responses, own.pairs, own.scored)
+    lists = any(loss.pairs == "plackett_luce" for loss in run.losses.values())
+    room = Widths(own.responses, own.pairs, own.scored, lists)
     tokens = own.tokens or max(run.text.boundaries)
     return Asked(parts, design, run.training, Rows(tokens, room))

@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from morl.cli.loss_choices import LossChoice, check_scores, chosen_labels
+from morl.cli.loss_choices import (
+    LossChoice,
+    check_scores,
+    chosen_labels,
+    gate_labels,
+)
 from morl.cli.reward_model import RewardConfig
 from morl.cli.sources import read_sources
 from morl.errors import InputError
@@ -70,9 +75,10 @@ def make_examples(
         name: limit_records(part, config.objectives, config.text.max_records, name)
         for name, part in split.items()
     }
+    gate = config.mixture.heads is not None
+    read = gate_labels if gate else chosen_labels
     readers = [
-        chosen_labels(config.losses.get(name, LossChoice()))
-        for name in config.objectives
+        read(config.losses.get(name, LossChoice())) for name in config.objectives
     ]
     total, done = sum(map(len, chosen.values())), 0
     found: dict[str, list[Example]] = {"training": [], "validation": []}
@@ -91,7 +97,7 @@ def make_examples(
             if progress is not None:
                 progress(done, total)
     for part in found.values():
-        check_scores(part, config.objectives, config.losses)
+        check_scores(part, config.objectives, config.losses, config.head.kind)
     _check_counts(found["training"], config)
     return Feedback(found["training"], found["validation"])
 
@@ -99,8 +105,7 @@ def make_examples(
 def _check_counts(examples: Sequence[Example], config: RewardConfig) -> None:
     """Refuses objectives that nothing is learned about."""
     gate = config.mixture.heads is not None
-    some = [e._replace(scores=(), ranks=()) for e in examples] if gate else examples
-    counts = label_counts(some, len(config.objectives))
+    counts = label_counts(examples, len(config.objectives))
     for name, count in zip(config.objectives, counts, strict=True):
         if not count:
             what = "preference" if gate else "pair or score"

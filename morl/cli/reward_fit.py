@@ -1,5 +1,6 @@
 """``morl fit`` with a ``training`` section: a reward model trained by gradients."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -27,6 +28,7 @@ from morl.cli.reward_heads import (
     chosen_reading,
     cut_alike,
     first_heads,
+    held_out_accuracies,
     length_correlations,
     mixed_heads,
     on_one_scale,
@@ -49,6 +51,7 @@ from morl.storage import content_hash, write_json
 from morl.training.features import Progress
 from morl.training.hardware import on_host
 from morl.training.head_scores import saved_debias
+from morl.training.loop import STOPPED
 from morl.training.mesh import held_on, make_mesh
 from morl.training.metrics import JsonLines, Tracker, open_tracker
 from morl.training.processes import (
@@ -86,6 +89,7 @@ RESULT = "result.json"
 HEAD_KEY = 2  # folded into the seed, for the heads
 ADAPTER_KEY = 3
 STAGES = 5
+UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on
 
 
 def fit_reward_model(argv: Sequence[str]) -> None:
@@ -133,6 +137,8 @@ def fit_reward_model(argv: Sequence[str]) -> None:
         stage.remark = saved.places
     if is_first():
         _print_result(saved.result, config)
+    if trained.ended.reason == STOPPED:
+        sys.exit(UNFINISHED)
 
 
 def _trained(
@@ -203,7 +209,7 @@ def about_run(
             rows, [[e.scores, e.ranks] for e in training.examples]
         ),
         "objectives": list(config.objectives),
-        "head": asdict(config.head),
+        "head": None if heads.mixture is not None else asdict(config.head),
         "reading": asdict(heads.reading),
         "mixture": content_hash(heads.about),
         "losses": {name: asdict(loss) for name, loss in config.losses.items()},
@@ -255,6 +261,8 @@ def save_trained(
     if rest is not None and rest.features is not None:
         found = length_correlations(whole, rest)
         result["length_correlation"] = {n: plain_cell(e) for n, e in found.items()}
+        right = held_out_accuracies(whole, rest)
+        result["accuracy"] = {n: plain_cell(e) for n, e in right.items()}
     debias = saved_debias(whole)
     if debias is not None:
         result["debias"] = dict(
@@ -290,19 +298,27 @@ def _print_result(result: Mapping[str, Any], config: RewardConfig) -> None:
     columns = ("objective", "loss", "accuracy", "correlation with length")
     for column in columns:
         table.add_column(column, justify="left" if column == "objective" else "right")
-    found = result["evaluation"]
+    found, shares = result["evaluation"], result.get("accuracy", {})
     correlation = result.get("length_correlation", {})
     by_length = {name: each["value"] for name, each in correlation.items()}
     shown = lambda values, key: "-" if values.get(key) is None else f"{values[key]:.3f}"
     for name in (*config.objectives, *(by_length.keys() - {*config.objectives})):
+        right = shown(found, f"evaluation/accuracy/{name}")
+        if name in shares:
+            right = interval_text(shares[name])
         table.add_row(
-            name,
-            shown(found, f"evaluation/loss/{name}"),
-            shown(found, f"evaluation/accuracy/{name}"),
-            shown(by_length, name),
+            name, shown(found, f"evaluation/loss/{name}"), right, shown(by_length, name)
         )
     OUT.print(table)
     OUT.print(f"metrics  {config.out / METRICS}\nresult   {config.out / RESULT}")
+
+
+def interval_text(cell: Mapping[str, Any]) -> str:
+    """A share with its interval, where it has one."""
+    value, interval = f"{cell['value']:.3f}", cell["interval"]
+    if interval is None:
+        return value
+    return f"{value} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _dry_run(config: RewardConfig) -> None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from morl.assess.accuracy import pair_accuracy
 from morl.assess.estimates import Estimate
 from morl.assess.length import rank_correlation
 from morl.cli.head_kinds import KINDS, chosen_kind, gated_kind
@@ -38,6 +39,7 @@ from morl.training.head_scores import (
     with_debias,
     with_mixture,
 )
+from morl.training.reward_batch import Example
 from morl.training.reward_rows import RowMaker
 
 
@@ -160,7 +162,7 @@ def first_heads(
         return Heads(kind, reading, params, None, None)
     debias = fitted_debias(inner, training, own.debias) if own.debias else None
     mixture = Mixture(own.temperature, own.scale, debias)
-    shown = [own.temperature, own.scale, own.debias]
+    shown = [own.temperature, own.scale, own.debias, dict(kind.settings)]
     about = [shown, jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), inner.head)]
     return Heads(kind, reading, GatedHead(inner.head, params.gate), mixture, about)
 
@@ -212,7 +214,7 @@ def fitted_debias(heads: HeadSet, training: RowMaker, bound: float) -> Debias:
     return fit_debias(np.asarray(mean), np.asarray(log_length(lengths)), bound=bound)
 
 
-def without_rest(heads: HeadSet, training: RowMaker, bound: float) -> HeadSet:
+def with_rest(heads: HeadSet, training: RowMaker, bound: float) -> HeadSet:
     """Mixed heads, with the correction of what length still explains of the mixture."""
     states, lengths = _responses(training)
     place = reward_names(heads).index(MIXTURE)
@@ -256,7 +258,7 @@ def trained_heads(
     if heads.mixture is not None:
         mixed = with_mixture(found, heads.mixture)
         bound = config.mixture.debias
-        return without_rest(mixed, training, bound) if bound else mixed
+        return with_rest(mixed, training, bound) if bound else mixed
     if config.debias:
         return with_debias(found, fitted_debias(found, training, config.debias))
     return found
@@ -269,13 +271,52 @@ def length_correlations(heads: HeadSet, rows: RowMaker) -> dict[str, Estimate]:
     """
     states, lengths = _responses(rows)
     mean = np.asarray(head_scores(heads, states, lengths).mean, float)
-    groups = np.repeat(
-        np.arange(len(rows.examples)), [len(e.record.own) for e in rows.examples]
-    )
+    counts = [len(e.record.own) for e in rows.examples]
+    groups = np.repeat(_openings(rows), counts)
     return {
         name: rank_correlation(mean[:, place], lengths.astype(float), groups)
         for place, name in enumerate(reward_names(heads))
     }
+
+
+def held_out_accuracies(heads: HeadSet, rows: RowMaker) -> dict[str, Estimate]:
+    """Share of every objective's preferences that the saved rewards order as they are.
+
+    By the mixture where there is one; corrections are part of them. Intervals draw
+    prompts.
+    """
+    states, lengths = _responses(rows)
+    mean = np.asarray(head_scores(heads, states, lengths).mean, float)
+    starts = np.cumsum([0, *(len(e.record.own) for e in rows.examples)])
+    openings, names = _openings(rows), reward_names(heads)
+    found = {}
+    for number, name in enumerate(heads.objectives):
+        column = mean[:, -1 if names[-1] == MIXTURE else number]
+        pairs = [
+            (row, starts[row] + better, starts[row] + worse)
+            for row, example in enumerate(rows.examples)
+            for better, worse in _preferred(example, number)
+        ]
+        if pairs:
+            row, better, worse = np.array(pairs).T
+            gaps = column[better] - column[worse]
+            found[name] = Estimate(*pair_accuracy(gaps, openings[row]))
+    return found
+
+
+def _preferred(example: Example, number: int) -> list[tuple[int, int]]:
+    """Preferences of one objective, those of a list among them; ties left out."""
+    ranks = [(i, rank) for i, k, rank in example.ranks if k == number]
+    return [
+        *((b, w) for b, w, k, strength in example.pairs if k == number and strength),
+        *((i, j) for i, first in ranks for j, second in ranks if first < second),
+    ]
+
+
+def _openings(rows: RowMaker) -> Int[np.ndarray, " n"]:
+    """One integer a row; rows that a split keeps together share theirs."""
+    keys = np.array([example.opening for example in rows.examples], str)
+    return np.unique(keys, return_inverse=True)[1]
 
 
 class _Read(NamedTuple):

@@ -18,6 +18,7 @@ from morl.cli.loss_choices import LossChoice, check_kind, chosen_losses
 from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource
 from morl.errors import InputError
 from morl.models.transformer import Remat
+from morl.rewards.mixture import MIXTURE
 from morl.training.checkpoints import CheckpointSettings
 from morl.training.loop import LoopSettings
 from morl.training.mesh import MeshSettings
@@ -89,7 +90,8 @@ class MixtureChoice:
 
     Args:
       heads: Folder of these heads, or of the run that trained them; without it no gate
-        is trained. They stay as they are.
+        is trained. They stay as they are; what they read and where texts are cut holds
+        for the gate, whatever reading and text say, and head says nothing.
       hidden_width: Units of each hidden layer of the gate.
       hidden_layers: Of them.
       temperature: Smoothing of the mixture, above 0.
@@ -108,7 +110,8 @@ class MixtureChoice:
     def __post_init__(self) -> None:
         """Refuses numbers that no gate can have."""
         for key, fits, expected in (
-            ("temperature", self.temperature > 0, "above 0"),
+            ("temperature", 0 < self.temperature < math.inf, "above 0 and finite"),
+            ("scale", 0 < self.scale < math.inf, "above 0 and finite"),
             ("hidden_width", self.hidden_width > 0, "1 or more"),
             ("hidden_layers", self.hidden_layers >= 0, "0 or more"),
             ("debias", 0 <= self.debias < 1, "at least 0 and below 1"),
@@ -203,21 +206,54 @@ class RewardConfig:
                 "one above",
                 where="weights",
             )
-        for name, choice in self.losses.items():
-            if self.mixture.heads is None:
+        if self.mixture.heads is None:
+            for name, choice in self.losses.items():
                 check_kind(name, choice, self.head.kind)
+        elif MIXTURE in self.objectives:
+            raise InputError(
+                f"found {MIXTURE!r}, expected another name: it is that of the mixed "
+                "reward",
+                where="objectives",
+            )
         self._check_features()
+        self._check_held_out()
         if self.weighting and self.weighting not in WEIGHTINGS:
             raise InputError(
                 f"found {self.weighting!r}, expected one of {', '.join(WEIGHTINGS)}",
                 where="weighting",
             )
+        if self.weights and self.weighting not in ("", *BY_PREFERENCE):
+            raise InputError(
+                f"found weights with {self.weighting}, which takes none; these take "
+                f"them as preferences: {', '.join(BY_PREFERENCE)}",
+                where="weights",
+            )
+
+    def _check_held_out(self) -> None:
+        """Refuses what waits for an evaluation where nothing is held out."""
+        if self.training.validation:
+            return
+        for key, given in (
+            ("loop.patience", self.loop.patience),
+            ("checkpoint.best_by", self.checkpoint.best_by),
+        ):
+            if given:
+                raise InputError(
+                    f"found {given!r} with training.validation 0, expected prompts "
+                    "that are held out",
+                    where=key,
+                )
 
     def _check_features(self) -> None:
         """Refuses what reads features where the backbone is in the step."""
         if not 0 <= self.debias < 1:
             raise InputError(
                 f"found {self.debias}, expected at least 0 and below 1", where="debias"
+            )
+        if self.debias and self.mixture.heads is not None:
+            raise InputError(
+                f"found {self.debias} with a mixture, expected mixture.debias",
+                where="debias",
             )
         if self.training.mode == "frozen":
             return
@@ -235,6 +271,15 @@ class RewardConfig:
                 )
 
 
+BY_PREFERENCE = (
+    "aligned",
+    "cagrad",
+    "dual_projection",
+    "raco",
+    "random_simplex",
+    "sdm",
+    "upgrad",
+)
 Prefs = Float[Array, " k"]
 WEIGHTINGS: Mapping[str, Callable[[Prefs, PRNGKeyArray], Weighting]] = {
     "aligned": lambda prefs, _: weighting.aligned(prefs),

@@ -215,11 +215,18 @@ class Checkpoints:
                     f"found steps {steps}, expected {step}", where=str(self.folder)
                 )
             steps = [step]
+        broken = []
         for each in reversed(steps):
             if not (damage := damaged(self._of(each))):
+                for place in broken:  # so that these steps are written again
+                    (place / MANIFEST).unlink()
                 return each
             if step is not None:
-                break
+                raise InputError(
+                    f"damaged ({damage}): delete it, and the run goes on from another",
+                    where=str(self._of(each)),
+                )
+            broken.append(self._of(each))
             warnings.warn(
                 f"{self._of(each)} IS DAMAGED ({damage}): going on from the checkpoint "
                 "before it, whose steps since are computed again",

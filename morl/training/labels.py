@@ -30,12 +30,21 @@ class Found(NamedTuple):
 LabelReader: TypeAlias = Callable[[Record, str], Found]
 
 
+def or_scores(read: LabelReader) -> LabelReader:
+    """What a function finds in a record, or its scores where that is nothing."""
+
+    def found(record: Record, objective: str) -> Found:
+        first = read(record, objective)
+        return first if any(first) else only_scores(record, objective)
+
+    return found
+
+
 def pairs_or_scores(record: Record, objective: str) -> Found:
     """Preferences where the record implies any, as in
     :func:`morl.feedback.labelled_pairs`; its scores where it implies none.
     """
-    found = only_pairs(record, objective)
-    return found if found.pairs else only_scores(record, objective)
+    return or_scores(only_pairs)(record, objective)
 
 
 def only_pairs(record: Record, objective: str) -> Found:

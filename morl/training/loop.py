@@ -183,8 +183,9 @@ def run_loop(
     """
     loop = _Loop(job, settings, state)
     try:
-        reason = _run(loop, batches, settings, progress)
-        loop.finish()
+        with Stop() as stop:
+            reason = _run(loop, stop, batches, settings, progress)
+            loop.finish()  # a second SIGTERM does not end what is being saved
     finally:
         # What is being saved needs an interpreter that is not about to leave.
         job.checkpoints.settle()
@@ -194,29 +195,29 @@ def run_loop(
 
 def _run(
     loop: "_Loop",
+    stop: Stop,
     batches: Iterator[Fed],
     settings: LoopSettings,
     progress: Progress | None,
 ) -> str:
     """The steps of a run; returns why it ended."""
     every = loop.job.checkpoints.settings.every
-    with Stop() as stop:
-        while loop.step < settings.num_steps:
-            loop.advance(next(batches))
-            if progress is not None:
-                progress(loop.step, settings.num_steps)
-            asked = stop.asked(loop.step)
-            last = loop.step == settings.num_steps or asked
-            due = settings.evaluate_every and not loop.step % settings.evaluate_every
-            if (due or last) and not asked:
-                loop.evaluate()
-            if last or (every and not loop.step % every):
-                loop.save()
-            if asked:
-                return STOPPED
-            if settings.patience and loop.stale >= settings.patience:
-                loop.save()
-                return EARLY
+    while loop.step < settings.num_steps:
+        loop.advance(next(batches))
+        if progress is not None:
+            progress(loop.step, settings.num_steps)
+        asked = stop.asked(loop.step)
+        last = loop.step == settings.num_steps or asked
+        due = settings.evaluate_every and not loop.step % settings.evaluate_every
+        if (due or last) and not asked:
+            loop.evaluate()
+        if last or (every and not loop.step % every):
+            loop.save()
+        if asked:
+            return STOPPED
+        if settings.patience and loop.stale >= settings.patience:
+            loop.save()
+            return EARLY
     return DONE
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from morl.errors import InputError
-from morl.feedback import Record
+from morl.feedback import Record, opening_key
 from morl.models.chat import EncodedRecord
 from morl.training.features import PackedBatch, pack
 from morl.training.labels import LabelReader, pairs_or_scores
@@ -113,6 +113,8 @@ class Example(NamedTuple):
       scores: Response, objective and score.
       where: What it is called in a message.
       ranks: Response, objective and rank.
+      opening: What records share that a split keeps together, as of
+        :func:`morl.feedback.opening_key`.
     """
 
     record: EncodedRecord
@@ -120,6 +122,7 @@ class Example(NamedTuple):
     scores: tuple[tuple[int, int, float], ...]
     where: str
     ranks: tuple[tuple[int, int, int], ...] = ()
+    opening: str = ""
 
 
 class Widths(NamedTuple):
@@ -188,6 +191,7 @@ def make_example(
         tuple((new[i], number, score) for i, number, score in scores),
         where,
         tuple((new[i], number, rank) for i, number, rank in ranks),
+        opening_key(record),
     )
 
 

@@ -37,6 +37,7 @@ from morl.training.step import Update
 from morl.types import Names
 from morl.weighting import Weighting
 
+STEPS_KEY = 0x73746570  # folded into the seed, for what steps draw
 MODES = ("frozen", "heads", "lora", "full")
 
 
@@ -232,7 +233,8 @@ def start(parts: Parts, design: Design, settings: TrainingSettings) -> TrainStat
         parts.params,
         parts.update.optimizer,
         jnp.asarray(design.weights, jnp.float32),
-        jax.random.key(settings.seed),
+        # Steps fold their numbers in: apart from what else is made of the seed.
+        jax.random.fold_in(jax.random.key(settings.seed), STEPS_KEY),
         weighting=design.weighting,
         averaged=settings.average_decay > 0,
     )

@@ -24,7 +24,7 @@ def stopped(folder, *argv, devices, beyond):
     process = start(folder, *argv, devices=devices)
     wait_for_step(folder / "out", [process], beyond)
     process.send_signal(signal.SIGTERM)
-    finished(folder, [process])
+    finished(folder, [process], codes=[75])
     assert read_json(folder / "out" / "result.json")["ended"] == "stopped"
     found = steps(folder / "out")[-1]
     assert beyond <= found < NUM_STEPS
