@@ -15,14 +15,14 @@ from morl.cli.arguments import as_yaml, command_line, parse
 from morl.cli.console import OUT, Stages
 from morl.cli.report import FIGURES
 from morl.cli.sources import READERS, DataSource, read_source
-from morl.cli.specification import open_heads
+from morl.cli.specification import heads_folder, open_heads
 from morl.cli.suites import SUITES, Data, Request, check_options, find_suites
 from morl.errors import InputError
 from morl.feedback import Record, opening_key
 from morl.fronts.head_scorer import head_scorer
-from morl.fronts.pipeline import HEADS, Run
+from morl.fronts.pipeline import Run
 from morl.models.fetch import default_cache
-from morl.models.head_files import MANIFEST, HeadSet
+from morl.models.head_files import HeadSet
 from morl.models.language_model import LanguageModel
 from morl.plots import finding_figures, write_evaluation
 from morl.storage import write_json
@@ -130,7 +130,8 @@ def evaluate(argv: Sequence[str]) -> None:
     config = parse(EvaluateConfig, argv, prog="morl evaluate", about=ABOUT)
     suites = find_suites(config.suite)
     check_options(suites, against=bool(config.against))
-    folders = [_folder(config.heads)] + ([_folder(config.gold)] if config.gold else [])
+    given = [config.heads] + ([config.gold] if config.gold else [])
+    folders = [*map(heads_folder, given)]
     feedback = _feedback(config)
     if config.dry_run:
         _dry_run(config, feedback)
@@ -177,17 +178,6 @@ def parse_source(text: str, option: str) -> DataSource:
             where=option,
         )
     return DataSource(reader, path, objective)
-
-
-def _folder(heads: Path) -> Path:
-    """The folder itself, or the heads of a run."""
-    for folder in (heads, heads / HEADS):
-        if (folder / MANIFEST).is_file():
-            return folder
-    raise InputError(
-        f"found no {MANIFEST}, expected the folder of fitted heads or of a run",
-        where=str(heads),
-    )
 
 
 def _feedback(config: EvaluateConfig) -> Feedback:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from morl.errors import InputError
 from morl.models.head_files import HeadKind
 from morl.models.heads import (
     LEVELS,
@@ -16,6 +15,7 @@ from morl.models.heads import (
     mlp,
     quantile,
 )
+from morl.training.bounds import check_numbers
 
 GATED = "gated"
 MIXABLE: Mapping[str, Callable[..., Head]] = {
@@ -53,12 +53,7 @@ class HeadChoice:
 
     def __post_init__(self) -> None:
         """Refuses heads that cannot be."""
-        for name, least in (("hidden_width", 1), ("members", 2)):
-            if vars(self)[name] < least:
-                raise InputError(
-                    f"found {vars(self)[name]}, expected {least} or more",
-                    where=f"head.{name}",
-                )
+        check_numbers("head", vars(self), {"hidden_width": 1, "members": 2})
 
 
 def chosen_kind(choice: HeadChoice) -> HeadKind:

@@ -26,6 +26,7 @@ from morl.losses import (
 )
 from morl.models.heads import LEVELS
 from morl.numerics import WeightedSum
+from morl.training.bounds import check_rules
 from morl.training.labels import (
     TIE,
     LabelReader,
@@ -87,18 +88,17 @@ class LossChoice:
 
     def __post_init__(self) -> None:
         """Refuses numbers that the losses cannot take."""
-        for key, fits, expected in (
-            ("confidence", 0.5 < self.confidence <= 1, "above 0.5, at most 1"),
-            ("tie", self.tie > 0 or self.pairs != "rao_kupper", "above 0"),
-            ("grades", self.grades >= 2, "2 or more"),
-            ("delta", self.delta > 0, "above 0"),
-            ("margin", self.margin >= 0, "0 or more"),
-        ):
-            if not fits:
-                raise InputError(
-                    f"found {vars(self)[key]}, expected {expected}",
-                    where=f"losses.{key}",
-                )
+        check_rules(
+            "losses",
+            vars(self),
+            {
+                "confidence": (0.5 < self.confidence <= 1, "above 0.5, at most 1"),
+                "tie": (self.tie > 0 or self.pairs != "rao_kupper", "above 0"),
+                "grades": (self.grades >= 2, "2 or more"),
+                "delta": (self.delta > 0, "above 0"),
+                "margin": (self.margin >= 0, "0 or more"),
+            },
+        )
 
 
 Gaps: TypeAlias = Float[Array, "*n"]

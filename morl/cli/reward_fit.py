@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 from rich.table import Table
 
-from morl.assess.findings import plain_cell
+from morl.assess.findings import plain_cell, shown
 from morl.cli.arguments import as_yaml, parse_with_config
 from morl.cli.console import OUT
 from morl.cli.distributed import begin_folder, join_run
@@ -25,11 +25,11 @@ from morl.cli.reward_feedback import (
 )
 from morl.cli.reward_heads import (
     Heads,
+    HeldOut,
     chosen_reading,
     cut_alike,
     first_heads,
-    held_out_accuracies,
-    length_correlations,
+    held_out,
     mixed_heads,
     on_one_scale,
     trained_heads,
@@ -136,7 +136,7 @@ def fit_reward_model(argv: Sequence[str]) -> None:
         saved = save_trained(model, trained, heads, makers, learned.standard, config)
         stage.remark = saved.places
     if is_first():
-        _print_result(saved.result, config)
+        _print_result(saved, config)
     if trained.ended.reason == STOPPED:
         sys.exit(UNFINISHED)
 
@@ -223,10 +223,11 @@ def about_run(
 
 
 class Saved(NamedTuple):
-    """Where results are, in words, and what ``result.json`` holds."""
+    """Where results are, in words, and what is known of them on held-out prompts."""
 
     places: str
-    result: dict[str, Any]
+    evaluation: Mapping[str, float]
+    held_out: HeldOut
 
 
 def save_trained(
@@ -257,19 +258,19 @@ def save_trained(
         "ended": trained.ended.reason,
         "evaluation": dict(trained.metrics),
     }
-    rest = makers.validation
+    rest, known = makers.validation, HeldOut({}, {})
     if rest is not None and rest.features is not None:
-        found = length_correlations(whole, rest)
-        result["length_correlation"] = {n: plain_cell(e) for n, e in found.items()}
-        right = held_out_accuracies(whole, rest)
-        result["accuracy"] = {n: plain_cell(e) for n, e in right.items()}
+        known = held_out(whole, rest)
+        plain = lambda cells: {name: plain_cell(cell) for name, cell in cells.items()}
+        result["accuracy"] = plain(known.accuracy)
+        result["length_correlation"] = plain(known.correlation)
     debias = saved_debias(whole)
     if debias is not None:
         result["debias"] = dict(
             zip(config.objectives, debias.coefficients.tolist(), strict=True)
         )
     first_alone(lambda: write_json(config.out / RESULT, result))
-    return Saved(", ".join(said), result)
+    return Saved(", ".join(said), trained.metrics, known)
 
 
 def _save_model(
@@ -291,34 +292,21 @@ def _save_model(
     return saved.fingerprint, saved.chat.template_hash
 
 
-def _print_result(result: Mapping[str, Any], config: RewardConfig) -> None:
+def _print_result(saved: Saved, config: RewardConfig) -> None:
     mixed = config.mixture.heads is not None
     title = "On held-out prompts"
     table = Table(title=f"{title}, by the mixed reward" if mixed else title)
     columns = ("objective", "loss", "accuracy", "correlation with length")
     for column in columns:
         table.add_column(column, justify="left" if column == "objective" else "right")
-    found, shares = result["evaluation"], result.get("accuracy", {})
-    correlation = result.get("length_correlation", {})
-    by_length = {name: each["value"] for name, each in correlation.items()}
-    shown = lambda values, key: "-" if values.get(key) is None else f"{values[key]:.3f}"
-    for name in (*config.objectives, *(by_length.keys() - {*config.objectives})):
-        right = shown(found, f"evaluation/accuracy/{name}")
-        if name in shares:
-            right = interval_text(shares[name])
-        table.add_row(
-            name, shown(found, f"evaluation/loss/{name}"), right, shown(by_length, name)
-        )
+    found, (accuracy, correlation) = saved.evaluation, saved.held_out
+    mixture = [name for name in correlation if name not in config.objectives]
+    for name in (*config.objectives, *mixture):
+        right = accuracy.get(name, found.get(f"evaluation/accuracy/{name}"))
+        loss = found.get(f"evaluation/loss/{name}")
+        table.add_row(name, *map(shown, (loss, right, correlation.get(name))))
     OUT.print(table)
     OUT.print(f"metrics  {config.out / METRICS}\nresult   {config.out / RESULT}")
-
-
-def interval_text(cell: Mapping[str, Any]) -> str:
-    """A share with its interval, where it has one."""
-    value, interval = f"{cell['value']:.3f}", cell["interval"]
-    if interval is None:
-        return value
-    return f"{value} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _dry_run(config: RewardConfig) -> None:

@@ -1,7 +1,6 @@
 """Heads of a run: made anew, or a gate over heads that were trained before."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,9 +14,9 @@ from morl.assess.length import rank_correlation
 from morl.cli.head_kinds import KINDS, chosen_kind, gated_kind
 from morl.cli.reward_feedback import Makers
 from morl.cli.reward_model import RewardConfig
+from morl.cli.specification import heads_folder
 from morl.errors import InputError
-from morl.fronts.pipeline import HEADS
-from morl.models.head_files import MANIFEST, HeadKind, HeadSet, load_heads
+from morl.models.head_files import HeadKind, HeadSet, load_heads
 from morl.models.heads import (
     GatedHead,
     Reading,
@@ -59,21 +58,6 @@ class Heads(NamedTuple):
     params: PyTree[Array]
     mixture: Mixture | None
     about: Any
-
-
-def heads_folder(given: Path) -> Path:
-    """The folder itself, or the heads of a run.
-
-    Raises:
-      InputError: There are no heads.
-    """
-    for folder in (given, given / HEADS):
-        if (folder / MANIFEST).is_file():
-            return folder
-    raise InputError(
-        f"found no {MANIFEST}, expected the folder of fitted heads or of a run",
-        where=str(given),
-    )
 
 
 def mixed_heads(config: RewardConfig, model: LanguageModel) -> HeadSet | None:
@@ -264,32 +248,34 @@ def trained_heads(
     return found
 
 
-def length_correlations(heads: HeadSet, rows: RowMaker) -> dict[str, Estimate]:
-    """Spearman's correlation of every reward with length, over all responses.
+class HeldOut(NamedTuple):
+    """What the rewards that are saved are worth on held-out prompts, by their names.
 
-    Its interval draws prompts.
+    Attributes:
+      accuracy: Share of every objective's preferences that are ordered as they are, by
+        the mixture where there is one.
+      correlation: Spearman's, of every reward with length, over all responses.
+    """
+
+    accuracy: dict[str, Estimate]
+    correlation: dict[str, Estimate]
+
+
+def held_out(heads: HeadSet, rows: RowMaker) -> HeldOut:
+    """Scores rows by heads as they are saved, corrections and all.
+
+    Intervals draw prompts.
+
+    Args:
+      heads: What is saved.
+      rows: Held out, with features as they are.
     """
     states, lengths = _responses(rows)
     mean = np.asarray(head_scores(heads, states, lengths).mean, float)
-    counts = [len(e.record.own) for e in rows.examples]
-    groups = np.repeat(_openings(rows), counts)
-    return {
-        name: rank_correlation(mean[:, place], lengths.astype(float), groups)
-        for place, name in enumerate(reward_names(heads))
-    }
-
-
-def held_out_accuracies(heads: HeadSet, rows: RowMaker) -> dict[str, Estimate]:
-    """Share of every objective's preferences that the saved rewards order as they are.
-
-    By the mixture where there is one; corrections are part of them. Intervals draw
-    prompts.
-    """
-    states, lengths = _responses(rows)
-    mean = np.asarray(head_scores(heads, states, lengths).mean, float)
-    starts = np.cumsum([0, *(len(e.record.own) for e in rows.examples)])
-    openings, names = _openings(rows), reward_names(heads)
-    found = {}
+    counts = [len(example.record.own) for example in rows.examples]
+    starts, openings = np.cumsum([0, *counts]), _openings(rows)
+    names, groups = reward_names(heads), np.repeat(openings, counts)
+    accuracy = {}
     for number, name in enumerate(heads.objectives):
         column = mean[:, -1 if names[-1] == MIXTURE else number]
         pairs = [
@@ -300,8 +286,12 @@ def held_out_accuracies(heads: HeadSet, rows: RowMaker) -> dict[str, Estimate]:
         if pairs:
             row, better, worse = np.array(pairs).T
             gaps = column[better] - column[worse]
-            found[name] = Estimate(*pair_accuracy(gaps, openings[row]))
-    return found
+            accuracy[name] = Estimate(*pair_accuracy(gaps, openings[row]))
+    correlation = {
+        name: rank_correlation(mean[:, place], lengths.astype(float), groups)
+        for place, name in enumerate(names)
+    }
+    return HeldOut(accuracy, correlation)
 
 
 def _preferred(example: Example, number: int) -> list[tuple[int, int]]:

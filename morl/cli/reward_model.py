@@ -19,6 +19,7 @@ from morl.cli.sources import OBJECTIVES, SMOLLM2, DataSource
 from morl.errors import InputError
 from morl.models.transformer import Remat
 from morl.rewards.mixture import MIXTURE
+from morl.training.bounds import check_rules
 from morl.training.checkpoints import CheckpointSettings
 from morl.training.loop import LoopSettings
 from morl.training.mesh import MeshSettings
@@ -109,18 +110,18 @@ class MixtureChoice:
 
     def __post_init__(self) -> None:
         """Refuses numbers that no gate can have."""
-        for key, fits, expected in (
-            ("temperature", 0 < self.temperature < math.inf, "above 0 and finite"),
-            ("scale", 0 < self.scale < math.inf, "above 0 and finite"),
-            ("hidden_width", self.hidden_width > 0, "1 or more"),
-            ("hidden_layers", self.hidden_layers >= 0, "0 or more"),
-            ("debias", 0 <= self.debias < 1, "at least 0 and below 1"),
-        ):
-            if not fits:
-                raise InputError(
-                    f"found {vars(self)[key]}, expected {expected}",
-                    where=f"mixture.{key}",
-                )
+        positive = lambda value: (0 < value < math.inf, "above 0 and finite")
+        check_rules(
+            "mixture",
+            vars(self),
+            {
+                "temperature": positive(self.temperature),
+                "scale": positive(self.scale),
+                "hidden_width": (self.hidden_width > 0, "1 or more"),
+                "hidden_layers": (self.hidden_layers >= 0, "0 or more"),
+                "debias": (0 <= self.debias < 1, "at least 0 and below 1"),
+            },
+        )
 
 
 @dataclass(frozen=True)

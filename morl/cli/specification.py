@@ -110,6 +110,21 @@ def run_sampling(spec: Path) -> CandidateSettings:
     return settings_from(RunSettings, read_json(path), str(path)).candidates
 
 
+def heads_folder(given: Path) -> Path:
+    """The folder itself, or the heads of a run.
+
+    Raises:
+      InputError: There are no heads.
+    """
+    for folder in (given, given / HEADS):
+        if (folder / MANIFEST).is_file():
+            return folder
+    raise InputError(
+        f"found no {MANIFEST}, expected the folder of fitted heads or of a run",
+        where=str(given),
+    )
+
+
 def open_heads(
     heads: Path, model: str, spec: Path, cache: Path, *, other_template: bool = False
 ) -> tuple[LanguageModel, HeadSet]:

@@ -13,7 +13,7 @@ MIXTURE = "mixture"  # what the mixed reward is called, beside those of the obje
 
 
 class Mixture(NamedTuple):
-    """How rewards are mixed, alike in training and in use.
+    """How rewards are mixed, alike in training and in use but for ``rest``.
 
     Attributes:
       temperature: Of the softmax over the gate's logits.
@@ -21,7 +21,7 @@ class Mixture(NamedTuple):
       debias: What of each reward is due to length, and is taken off first; None takes
         nothing off.
       rest: What of the mixture is still due to length, as weights that depend on the
-        prompt bring some of it back; one coefficient.
+        prompt bring some of it back; one coefficient, fitted after a gate.
     """
 
     temperature: Number = 10.0

@@ -38,3 +38,29 @@ def check_numbers(
         raise InputError(
             f"found {seed}, expected 0 to {SEEDS - 1}", where=f"{where}.seed"
         )
+
+
+def check_rules(
+    where: str, settings: Mapping[str, object], rules: Mapping[str, tuple[bool, str]]
+) -> None:
+    """Refuses settings outside of ranges that are no mere least values.
+
+    Args:
+      where: What the settings are called, in front of a name.
+      settings: Value by name.
+      rules: For some of them whether it fits, and in words what was expected.
+
+    Raises:
+      InputError: Names the first that does not fit.
+
+    Examples:
+      >>> check_rules("losses", {"delta": 0.0}, {"delta": (False, "above 0")})
+      Traceback (most recent call last):
+      ...
+      morl.errors.InputError: losses.delta: found 0.0, expected above 0
+    """
+    for name, (fits, expected) in rules.items():
+        if not fits:
+            raise InputError(
+                f"found {settings[name]}, expected {expected}", where=f"{where}.{name}"
+            )

@@ -321,6 +321,42 @@ def test_objectives_learn_by_every_loss_that_a_configuration_names(
         ({"debias": 1.5}, "debias: found 1.5, expected at least 0 and below 1"),
         ({"mixture": {"heads": "nowhere"}}, "nowhere: found no heads.json"),
         ({"mixture": {"temperature": 0}}, "mixture.temperature: found 0"),
+        ({"mixture": {"scale": -1.0}}, "mixture.scale: found -1.0"),
+        (
+            {"mixture": {"heads": "out"}, "debias": 0.1},
+            "debias: found 0.1 with a mixture, expected mixture.debias",
+        ),
+        (
+            {"mixture": {"heads": "out"}, "objectives": ["helpful", "mixture"]},
+            "objectives: found 'mixture', expected another name",
+        ),
+        ({"head": {"kind": "ensemble", "members": 1}}, "head.members: found 1"),
+        ({"head": {"hidden_width": -3}}, "head.hidden_width: found -3"),
+        (
+            {
+                "head": {"kind": "gaussian"},
+                "losses": {"harmless": {"pairs": "plackett_luce"}},
+            },
+            "losses.harmless.pairs: found plackett_luce with gaussian heads",
+        ),
+        (
+            {
+                "head": {"kind": "gaussian"},
+                "losses": {"harmless": {"labels": "scores"}},
+            },
+            "expected losses.harmless.scores gaussian",
+        ),
+        (
+            {"weights": {"helpful": 2.0}, "weighting": "famo"},
+            "weights: found weights with famo, which takes none",
+        ),
+        (
+            {
+                "training": {"mode": "frozen", "validation": 0.0},
+                "loop": {"patience": 3},
+            },
+            "loop.patience: found 3 with training.validation 0",
+        ),
         (
             {"training": {"mode": "full", "batch_size": 8}, "debias": 0.1},
             "debias: found it with training.mode full",

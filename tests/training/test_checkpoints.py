@@ -103,6 +103,18 @@ def test_every_flipped_bit_is_found_and_the_checkpoint_before_is_taken(tmp_path)
         assert int(found["step"]) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*IS DAMAGED")
+def test_a_damaged_step_that_is_reached_again_is_written_again(tmp_path):
+    checkpoints = saved(tmp_path, [1, 2])
+    flip(next(path for path in (tmp_path / "2").rglob("d/*") if path.is_file()))
+    assert damaged(tmp_path / "2")
+    checkpoints.restore(shapes(STATE))
+    assert [each.step for each in checkpoints.good()] == [1]
+    saved(tmp_path, [2])
+    assert not damaged(tmp_path / "2")
+    assert [each.step for each in checkpoints.good()] == [1, 2]
+
+
 def test_a_missing_file_is_named(tmp_path):
     saved(tmp_path, [1])
     lost = next(path for path in tmp_path.rglob("d/*") if path.is_file())

@@ -8,6 +8,7 @@ from morl.training.labels import (
     Found,
     only_pairs,
     only_scores,
+    or_scores,
     pairs_or_scores,
     pairs_with_ties,
     rankings,
@@ -34,6 +35,9 @@ def test_unequal_scores_are_preferences_unless_scores_alone_are_asked_for():
     single = Labels(scores=(None, 0.5, None, None))
     assert read(pairs_or_scores, single) == Found(scores=((1, 0.5),))
     assert read(only_pairs, single) == Found()
+    for reader in (pairs_with_ties, rankings):
+        assert read(reader, single) == Found()
+        assert read(or_scores(reader), single) == Found(scores=((1, 0.5),))
 
 
 def test_ties_of_rankings_and_of_scores_are_pairs_of_no_strength():
