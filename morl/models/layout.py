@@ -13,8 +13,9 @@ from morl.models.adapters import (
     AdapterSettings,
     DropoutKeys,
 )
+from morl.models.block import Block, Linear
 from morl.models.fused import arranged
-from morl.models.transformer import Block, Linear, Transformer
+from morl.models.transformer import Transformer
 
 
 def stack_layers(model: Transformer) -> Transformer:
